@@ -1,0 +1,61 @@
+"""A multi-user Tasks API.
+
+The way of a request, and of the imports:
+
+    contracts.py - which mount -> auth.py - who -> tasks.py - what -> loading.py, schemas.py - is it valid
+    -> store.py, statements.py - the owner's rows -> tasks.py - JSON
+
+An error on any of these stations goes to errors.py and becomes problem details there.
+"""
+
+from collections.abc import Mapping
+
+from flask import Flask
+from flask_cors import CORS
+
+from . import auth, cli, errors, logs, me, ops
+from .config import ROOT, Settings
+from .contracts import CONTRACTS, TaskIdConverter
+from .extensions import OrjsonProvider, db, migrate
+from .tasks import tasks_blueprint
+from .tokens import TokenVerifier
+
+MAX_BODY = 64 * 1024
+EXPOSED = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+
+
+def create_app(environ: Mapping[str, str] | None = None) -> Flask:
+    """The application, set up from `environ`, by default the process's environment and `.env`.
+
+    Raises ConfigError where a setting is missing or unusable.
+    """
+    settings = Settings.load(environ)
+    app = Flask(__name__, static_folder=None, instance_path=str(ROOT / "instance"))
+    app.json = OrjsonProvider(app)
+    app.config.from_mapping(
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=settings.engine_options,
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    # The contracts know no redirects: a slash at the end is the same address, a double one is none.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.converters["task_id"] = TaskIdConverter
+
+    verifier = TokenVerifier(settings)
+    logs.init_app(app, settings.log_level)
+    if settings.cors_origins:
+        CORS(app, origins=list(settings.cors_origins), expose_headers=list(EXPOSED), max_age=600)
+    errors.init_app(app)
+    auth.init_app(app, verifier)
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
+    cli.init_app(app, settings, verifier)
+
+    dialect = settings.database_url.get_backend_name()
+    for contract in CONTRACTS:
+        app.register_blueprint(tasks_blueprint(contract, dialect))
+    app.register_blueprint(me.blueprint)
+    app.register_blueprint(ops.blueprint)
+    return app

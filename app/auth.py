@@ -1,0 +1,52 @@
+"""Who is asking: the hook that verifies the token before any view runs."""
+
+import logging
+
+from flask import Flask, current_app, g, request
+
+from .errors import Problem
+from .tokens import InvalidToken, TokenVerifier
+
+log = logging.getLogger(__name__)
+
+# Everything outside these blueprints needs a token, so that a forgotten route is closed, not open.
+PUBLIC_BLUEPRINTS = frozenset({"ops"})
+
+
+def unauthorized(code: str, detail: str, challenge: str) -> Problem:
+    """A 401 with its challenge (RFC 6750, section 3)."""
+    return Problem(401, code, detail, headers={"WWW-Authenticate": challenge})
+
+
+def bearer_token(header: str) -> str:
+    """The token of an `Authorization` header (RFC 6750, section 2.1; the scheme in any letter case)."""
+    scheme, _, token = header.partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token:
+        detail = "Send a token in the Authorization header, as in: Bearer <token>."
+        raise unauthorized("unauthorized", detail, "Bearer")
+    return token
+
+
+def authenticate() -> None:
+    """Verify the token, store `g.user` and `g.user_id`, and compare a user that the path names."""
+    # A preflight carries no token; an unknown address has no view to protect.
+    if request.url_rule is None or request.method == "OPTIONS" or request.blueprint in PUBLIC_BLUEPRINTS:
+        return
+    verifier: TokenVerifier = current_app.extensions["token_verifier"]
+    try:
+        g.user = verifier.verify(bearer_token(request.headers.get("Authorization", "")))
+    except InvalidToken as error:
+        raise unauthorized("invalid_token", str(error), 'Bearer error="invalid_token"') from None
+    g.user_id = g.user.id
+    if g.user.ignored:
+        log.info("claims of the token left out: %s", ", ".join(g.user.ignored))
+    # Taken out, so that no view could use it in the token's place.
+    if (request.view_args or {}).pop("user_id", g.user_id) != g.user_id:
+        raise Problem(403, "forbidden", "These tasks belong to another user.")
+
+
+def init_app(app: Flask, verifier: TokenVerifier) -> None:
+    """Run `authenticate` before every request of `app`."""
+    app.extensions["token_verifier"] = verifier
+    app.before_request(authenticate)

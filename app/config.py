@@ -1,0 +1,144 @@
+"""Settings: the environment (and `.env`) made into typed values, checked once when the application starts."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from dotenv import dotenv_values
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+ROOT = Path(__file__).parent.parent
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+class ConfigError(click.ClickException):
+    """A setting that cannot be used; the message begins with its name.
+
+    It is click's exception so that every `flask` command prints it as one line.
+    """
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the service needs to know. Sizes are counts, times are seconds unless the name says otherwise."""
+
+    database_url: URL
+    secret: str = field(repr=False)
+    user_id_claims: tuple[str, ...]
+    issuer: str | None
+    audience: str | None
+    access_token_expire_minutes: int
+    cors_origins: tuple[str, ...]
+    pool_size: int
+    max_overflow: int
+    pool_timeout: int
+    log_level: str
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings from `environ`; without it from the process's environment, then `.env`.
+
+        Raises ConfigError, which names the variable, for anything missing or unusable.
+        """
+        if environ is None:
+            dotenv = dotenv_values(ROOT / ".env")
+            environ = {name: value for name, value in dotenv.items() if value is not None} | dict(os.environ)
+        env = {name: value.strip() for name, value in environ.items()}
+        return cls(
+            database_url=_database_url(env.get("DATABASE_URL") or "sqlite:///tasks.db"),
+            secret=_secret(env),
+            user_id_claims=_words(env, "JWT_USER_ID_CLAIMS") or ("sub", "user_id"),
+            issuer=env.get("JWT_ISSUER") or None,
+            audience=env.get("JWT_AUDIENCE") or None,
+            access_token_expire_minutes=_integer(env, "ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1, 5_256_000),
+            cors_origins=_origins(env),
+            pool_size=_integer(env, "DB_POOL_SIZE", 5, 1, 1000),
+            max_overflow=_integer(env, "DB_MAX_OVERFLOW", 5, 0, 1000),
+            pool_timeout=_integer(env, "DB_POOL_TIMEOUT", 5, 1, 60),
+            log_level=_choice(env, "LOG_LEVEL", "INFO", LOG_LEVELS),
+        )
+
+    @property
+    def engine_options(self) -> dict[str, Any]:
+        """What SQLAlchemy's create_engine takes beside the URL."""
+        # An error's text goes to the log, and what users wrote must not.
+        options: dict[str, Any] = {"hide_parameters": True}
+        if self.database_url.get_backend_name() == "sqlite":
+            return options | {"connect_args": {"timeout": 5}}
+        return options | {
+            "pool_size": self.pool_size,
+            "max_overflow": self.max_overflow,
+            "pool_timeout": self.pool_timeout,
+            # The connection used last is used next, so that idle ones can be closed by the server unnoticed.
+            "pool_use_lifo": True,
+            "connect_args": {} if "connect_timeout" in self.database_url.query else {"connect_timeout": 10},
+        }
+
+
+def _database_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        # The text may hold a password, so it is not repeated.
+        raise ConfigError("DATABASE_URL: is not a database URL.") from None
+    except ValueError:
+        raise ConfigError("DATABASE_URL: the port is not a number.") from None
+    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg2"):
+        if not url.database and "service" not in url.query:
+            raise ConfigError("DATABASE_URL: names no database.")
+        return url.set(drivername="postgresql+psycopg2")
+    if url.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise ConfigError("DATABASE_URL: must begin with postgresql:// or sqlite:///.")
+    if url.host:
+        raise ConfigError("DATABASE_URL: a SQLite file takes three slashes, or four before an absolute path.")
+    if not url.database or ":memory:" in url.database or url.query:
+        # Each worker would have a database of its own, gone with the worker.
+        raise ConfigError("DATABASE_URL: must name a file for SQLite, and no options.")
+    return url
+
+
+def _secret(env: Mapping[str, str]) -> str:
+    given = {name: env[name] for name in ("BETTER_AUTH_SECRET", "JWT_SECRET_KEY") if env.get(name)}
+    if not given:
+        raise ConfigError("BETTER_AUTH_SECRET: is not set; it is the secret that signs your users' tokens.")
+    if len(set(given.values())) > 1:
+        raise ConfigError("BETTER_AUTH_SECRET: differs from JWT_SECRET_KEY; remove one of them.")
+    name, secret = next(iter(given.items()))
+    if len(secret.encode()) < 32:
+        raise ConfigError(f"{name}: must have at least 32 bytes (RFC 7518, section 3.2).")
+    if len(set(secret)) == 1:
+        raise ConfigError(f"{name}: must not be one character repeated.")
+    return secret
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise ConfigError(f"{name}: must be a whole number from {low} to {high}.")
+    return int(text)
+
+
+def _choice(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    value = (env.get(name) or default).upper()
+    if value not in choices:
+        raise ConfigError(f"{name}: must be one of {', '.join(choices)}.")
+    return value
+
+
+def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(word for word in env.get(name, "").replace(",", " ").split() if word)
+
+
+def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
+    origins = _words(env, "CORS_ORIGINS")
+    for origin in origins:
+        scheme, _, host = origin.partition("://")
+        if scheme not in ("http", "https") or not host or set(host) & set("/*?#@ "):
+            raise ConfigError(
+                f"CORS_ORIGINS: {origin!r} is not an origin such as https://app.example.com (no path, no *)."
+            )
+    return origins

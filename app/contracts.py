@@ -1,0 +1,71 @@
+"""The three mounts as data: what one contract words differently from another stands here and nowhere else."""
+
+from dataclasses import dataclass
+
+from werkzeug.routing import BaseConverter
+
+
+class TaskIdConverter(BaseConverter):
+    """Any path segment but "tasks": `/api/tasks/tasks` is the list of the user who is called "tasks"."""
+
+    regex = r"(?!tasks$)[^/]+"
+    part_isolating = True
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One mount of the tasks API.
+
+    `text_field` is the JSON name of the long text and `text_limit` its length in code points; `envelope` says
+    whether a task and a list come wrapped in an object; `completion` is method, last path segment and view.
+    """
+
+    name: str
+    prefix: str
+    text_field: str
+    text_limit: int
+    envelope: bool
+    shows_owner: bool
+    invalid_status: int
+    completion: tuple[str, str, str]
+    task_rule: str = "/<id>"
+
+
+CONTRACTS = (
+    Contract(
+        name="v1",
+        prefix="/v1/tasks",
+        text_field="details",
+        text_limit=2000,
+        envelope=True,
+        shows_owner=False,
+        invalid_status=422,
+        completion=("POST", "toggle", "toggle"),
+    ),
+    Contract(
+        name="api",
+        prefix="/api/tasks",
+        text_field="description",
+        text_limit=1000,
+        envelope=False,
+        shows_owner=True,
+        invalid_status=400,
+        completion=("PATCH", "complete", "complete"),
+        task_rule="/<task_id:id>",
+    ),
+    Contract(
+        name="user",
+        prefix="/api/<user_id>/tasks",
+        text_field="description",
+        text_limit=999,
+        envelope=False,
+        shows_owner=True,
+        invalid_status=400,
+        completion=("PATCH", "complete", "complete"),
+    ),
+)
+
+
+def has_error_member(path: str) -> bool:
+    """Whether errors at `path`, a known route or not, carry v1's `error` member."""
+    return path == "/v1" or path.startswith("/v1/")

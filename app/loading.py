@@ -1,0 +1,69 @@
+"""The request's query and body, read and validated by a schema."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import request
+from marshmallow import Schema, ValidationError
+
+from .errors import FieldError, Problem, validation_problem
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+
+def load_query(schema: Schema, status: int) -> dict[str, Any]:
+    """The validated query. Raises Problem `status` for one that is unknown, repeated or bad."""
+    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+    if repeated:
+        error = [FieldError("repeated_parameter", "must be given once.")]
+        raise validation_problem(status, "parameter", dict.fromkeys(repeated, error))
+    return _load(schema, request.args.to_dict(), status, "parameter")
+
+
+def load_body(
+    schema: Schema, status: int, *, media_types: tuple[str, ...] = (JSON,), partial: bool = False
+) -> dict[str, Any]:
+    """The validated JSON object. Raises Problem 400, 413, 415 or `status`."""
+    return _load(schema, _json_object(media_types, status), status, "pointer", partial=partial)
+
+
+def has_body() -> bool:
+    """Whether the request brought a body, of a length given or not. Raises 413."""
+    return bool(request.get_data())
+
+
+def _json_object(media_types: tuple[str, ...], status: int) -> dict[str, Any]:
+    data = request.get_data()
+    if request.mimetype not in media_types and (data or request.mimetype):
+        detail = f"The body must be sent as {' or '.join(media_types)}."
+        headers = {"Accept-Patch": ", ".join(media_types)} if request.method == "PATCH" else None
+        raise Problem(415, "unsupported_media_type", detail, headers=headers)
+    try:
+        # orjson refuses NaN, bad UTF-8, unpaired surrogates and endless nesting.
+        body = orjson.loads(data)
+        json.loads(data, object_pairs_hook=_refuse_repeated_names)
+    except (ValueError, RecursionError):
+        raise Problem(400, "malformed_json", "The body is not valid JSON.") from None
+    if not isinstance(body, dict):
+        not_an_object = {"": [FieldError("invalid_type", "must be a JSON object.")]}
+        raise validation_problem(status, "pointer", not_an_object)
+    return body
+
+
+def _refuse_repeated_names(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name is repeated")
+
+
+def _load(
+    schema: Schema, data: Mapping[str, Any], status: int, place: str, *, partial: bool = False
+) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(data, partial=partial)
+    except ValidationError as error:
+        messages: dict[str, list[FieldError]] = error.messages  # type: ignore[assignment]
+        raise validation_problem(status, place, messages) from None
+    return loaded

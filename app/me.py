@@ -1,0 +1,24 @@
+"""What is kept of the token's user, and how to have it deleted."""
+
+from flask import Blueprint, Response, g, jsonify
+
+from .loading import load_query
+from .schemas import QuerySchema
+from .store import UserStore
+
+blueprint = Blueprint("me", __name__, url_prefix="/api/me")
+
+
+@blueprint.get("")
+def get() -> Response:
+    """Get what is stored of you."""
+    load_query(QuerySchema(), 400)
+    return jsonify(UserStore(g.user).get())
+
+
+@blueprint.delete("")
+def delete() -> Response:
+    """Delete all of your tasks, the trash included, and your email and name."""
+    load_query(QuerySchema(), 400)
+    UserStore(g.user).forget()
+    return Response(status=204)

@@ -1,0 +1,79 @@
+"""The two tables. Every key begins with the owner, so no index would serve a search by task id alone."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Text,
+    Uuid,
+    false,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .extensions import db
+
+TITLE_LIMIT = 200
+DESCRIPTION_LIMIT = 2000
+USER_ID_LIMIT = 255
+
+
+class User(db.Model):  # type: ignore[name-defined, misc]
+    """A token's user, stored with their first write.
+
+    `rev` counts the user's writes; `purged_rev` is the rev up to which deletions were forgotten;
+    `created_at` is null for a user who asked to be forgotten.
+    """
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    email: Mapped[str | None] = mapped_column(Text)
+    name: Mapped[str | None] = mapped_column(Text)
+    rev: Mapped[int] = mapped_column(BigInteger)
+    purged_rev: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    created_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        CheckConstraint(f"length(id) BETWEEN 1 AND {USER_ID_LIMIT}", "id_length"),
+        CheckConstraint("purged_rev BETWEEN 0 AND rev", "purged_rev_range"),
+    )
+
+
+class Task(db.Model):  # type: ignore[name-defined, misc]
+    """A task of one user; `rev` is the owner's `rev` at its last write. A deleted one stays a while."""
+
+    __tablename__ = "tasks"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    # As text on both sides: the row goes from the database to JSON without an object for each id.
+    id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
+    title: Mapped[str] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(Text)
+    completed: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    rev: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        CheckConstraint(f"length(title) BETWEEN 1 AND {TITLE_LIMIT}", "title_length"),
+        CheckConstraint(f"length(description) <= {DESCRIPTION_LIMIT}", "description_length"),
+    )
+
+
+_live: dict[str, Any] = {
+    "sqlite_where": Task.deleted_at.is_(None),
+    "postgresql_where": Task.deleted_at.is_(None),
+}
+Index("ix_tasks_list", Task.user_id, Task.created_at.desc(), Task.id.desc(), **_live)
+Index(
+    "ix_tasks_list_completed", Task.user_id, Task.completed, Task.created_at.desc(), Task.id.desc(), **_live
+)
+Index("ix_tasks_user_id_rev", Task.user_id, Task.rev)

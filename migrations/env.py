@@ -1,0 +1,26 @@
+"""Alembic's entry point: the engine and the tables are those of the application."""
+
+from logging.config import fileConfig
+
+import sqlalchemy as sa
+from alembic import context
+from flask import current_app
+
+# Any fixed number: it names the lock.
+MIGRATION_LOCK = 7_305_468
+db = current_app.extensions["migrate"].db
+
+fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+
+if context.is_offline_mode():
+    context.configure(url=db.engine.url, target_metadata=db.metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    with db.engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=db.metadata, compare_server_default=True)
+        with context.begin_transaction():
+            if connection.dialect.name == "postgresql":
+                # Two hosts that are deployed at once take turns; the second finds nothing left to do.
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            context.run_migrations()

