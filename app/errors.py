@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, current_app, g, request
 from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.http import HTTP_STATUS_CODES
 
 from .contracts import has_error_member
 
@@ -77,7 +77,7 @@ def not_found() -> Problem:
 def problem_response(error: HTTPException) -> Response:
     """Any HTTP error as `application/problem+json`, its own headers (such as `Allow`) kept."""
     status = error.code or 500
-    title = HTTPStatus(status).phrase
+    title = HTTP_STATUS_CODES.get(status, "Unknown Error")
     if isinstance(error, Problem):
         code, detail, errors, headers = error.problem_code, error.description, error.errors, error.headers
     else:
@@ -100,7 +100,7 @@ def problem_response(error: HTTPException) -> Response:
     response.data = current_app.json.dumps(body)
     response.content_type = "application/problem+json"
     response.headers.update(headers)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status == 503:
         response.headers.setdefault("Retry-After", "5")
     return response
 

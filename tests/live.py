@@ -1,0 +1,58 @@
+"""A real server for the tests that need one."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a child process that holds `settings` and none of this process's own.
+
+    An empty variable wins over the same one in a developer's `.env`.
+    """
+    ours = (ROOT / ".env.example").read_text().splitlines()
+    names = [line.lstrip("# ").partition("=")[0] for line in ours if "=" in line]
+    return {**os.environ, **dict.fromkeys(names, ""), **settings}
+
+
+@contextmanager
+def gunicorn(settings: Mapping[str, str], *options: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Run `gunicorn wsgi:app` over `settings`; yields its address and its process. Stops it at the end."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-b", f"127.0.0.1:{port}", *options]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 30
+        while not _answers(address):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("gunicorn does not answer")
+            time.sleep(0.05)
+        yield address, process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/health", timeout=5).ok
+    except requests.ConnectionError:
+        return False
