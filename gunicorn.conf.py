@@ -1,19 +1,20 @@
 """How gunicorn runs the service; what stands on its command line wins."""
 
-import os
+import runpy
 import sys
+from pathlib import Path
 
-from app.config import ConfigError, Settings
-
+# Not imported: workers load the application themselves, so that a reload (SIGHUP) takes new code.
+app_config = runpy.run_path(str(Path(__file__).parent / "app" / "config.py"))
 try:
-    # Here, before any worker starts: a worker that cannot start would be started again and again.
-    Settings.load()
-except ConfigError as error:
+    # Here, before any worker starts: one that cannot start would be started again and again.
+    settings = app_config["Settings"].load()
+except app_config["ConfigError"] as error:
     sys.exit(error.message)
 
-bind = f"{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or 8000}"
-workers = int(os.environ.get("WEB_CONCURRENCY") or os.cpu_count() or 2)
-# Threads keep a slow client from stopping a worker.
+bind = f"{settings.host}:{settings.port}"
+workers = settings.workers
+# Threads, so that a slow client does not stop a worker.
 worker_class = "gthread"
 threads = 8
 timeout = 30

@@ -1,5 +1,6 @@
 """The commands of `flask` beside its own."""
 
+import socket
 from datetime import timedelta
 
 import click
@@ -7,6 +8,15 @@ from flask import Flask
 
 from .config import Settings
 from .tokens import InvalidToken, TokenVerifier, sign
+
+WELCOME = """
+The Tasks API is on {address} (Ctrl-C stops it). Try it as {user}:
+
+curl -i {address}/v1/tasks -H "Content-Type: application/json" -d '{{"title": "Buy milk"}}' \\
+  -H "Authorization: Bearer {token}"
+
+The token is good for {minutes} minutes; `.venv/bin/flask token --user {user}` prints another.
+"""
 
 
 def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
@@ -28,3 +38,21 @@ def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
         if ignored:
             raise click.UsageError(f"The service would not use this {' and '.join(ignored)}.")
         click.echo(signed)
+
+    @app.cli.command("welcome")
+    def welcome() -> None:
+        """Print a first request to try; fail where another program has the port."""
+        with socket.socket() as probe:
+            # As gunicorn does it: connections of a server that just stopped are no reason to wait.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, settings.port))
+            except OSError as error:
+                raise click.ClickException(
+                    f"PORT: {settings.host}:{settings.port} cannot be used ({error.strerror}); "
+                    f"choose another, as in: make run PORT={settings.port + 1}"
+                ) from None
+        minutes = settings.access_token_expire_minutes
+        signed = sign(settings, "alice", timedelta(minutes=minutes))
+        address = f"http://{settings.host}:{settings.port}"
+        click.echo(WELCOME.format(address=address, user="alice", token=signed, minutes=minutes))

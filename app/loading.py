@@ -7,10 +7,12 @@ from typing import Any
 import orjson
 from flask import request
 from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from .errors import FieldError, Problem, validation_problem
 
 JSON = "application/json"
+MAX_BODY = 64 * 1024
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -32,11 +34,18 @@ def load_body(
 
 def has_body() -> bool:
     """Whether the request brought a body, of a length given or not. Raises 413."""
-    return bool(request.get_data())
+    return bool(_data())
+
+
+def _data() -> bytes:
+    data = request.get_data()
+    if len(data) > MAX_BODY:
+        raise RequestEntityTooLarge
+    return data
 
 
 def _json_object(media_types: tuple[str, ...], status: int) -> dict[str, Any]:
-    data = request.get_data()
+    data = _data()
     if request.mimetype not in media_types and (data or request.mimetype):
         detail = f"The body must be sent as {' or '.join(media_types)}."
         headers = {"Accept-Patch": ", ".join(media_types)} if request.method == "PATCH" else None

@@ -23,13 +23,15 @@ class Mount(NamedTuple):
 
     def task(self, response: TestResponse) -> dict[str, Any]:
         """The task of an answer."""
-        body: dict[str, Any] = response.get_json()
-        return body["task"] if self.enveloped else body
+        body = response.get_json()
+        task: dict[str, Any] = body["task"] if self.enveloped else body
+        return task
 
     def tasks(self, response: TestResponse) -> list[dict[str, Any]]:
         """The list of an answer."""
-        body: Any = response.get_json()
-        return body["tasks"] if self.enveloped else body
+        body = response.get_json()
+        tasks: list[dict[str, Any]] = body["tasks"] if self.enveloped else body
+        return tasks
 
 
 MOUNTS = (

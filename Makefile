@@ -1,0 +1,57 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?=
+HOST ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format lock clean
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
+
+run: .venv/run .env ## install, migrate, serve on http://127.0.0.1:8000 and print a request to try
+	@$(BIN)/flask db upgrade
+	@PORT=$(PORT) HOST=$(HOST) $(BIN)/flask welcome
+	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/gunicorn wsgi:app
+
+test: .venv/dev ## install and run every test, on SQLite and PostgreSQL; ARGS goes to pytest
+	@$(BIN)/pytest $(ARGS)
+
+lint: .venv/dev ## check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/dev ## put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: .venv/dev ## renew the pinned versions of all requirements
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## remove what the other targets made, but neither .env nor the data in instance/
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed; name one with: make PYTHON=python3.12 …")'
+	@echo "Making .venv (once) …"
+	@$(PYTHON) -m venv .venv
+
+.venv/run: requirements.txt | .venv/bin/python
+	@echo "Installing what it takes to run …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt | .venv/bin/python
+	@echo "Installing what it takes to test …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.env:
+	@umask 077 && $(PYTHON) -c 'import secrets; print("BETTER_AUTH_SECRET=" + secrets.token_hex(32))' > $@.new && mv $@.new $@
+	@echo "Made a secret in .env."

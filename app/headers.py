@@ -1,0 +1,27 @@
+"""The headers that every answer carries, whatever made it."""
+
+from flask import Flask, Response
+from flask_cors import CORS
+
+# What a browser's script may read of an answer beside its body.
+EXPOSED = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def add_headers(response: Response) -> Response:
+    """Add what the view did not set itself."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def init_app(app: Flask, origins: tuple[str, ...]) -> None:
+    """Add the headers, and those of CORS for the given origins."""
+    app.after_request(add_headers)
+    if origins:
+        CORS(app, origins=list(origins), expose_headers=list(EXPOSED), max_age=600)
