@@ -29,7 +29,8 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """
     ours = (ROOT / ".env.example").read_text().splitlines()
     names = [line.lstrip("# ").partition("=")[0] for line in ours if "=" in line]
-    return {**os.environ, **dict.fromkeys(names, ""), **settings}
+    # gunicorn reads WEB_CONCURRENCY itself, and fails on an empty one.
+    return {**os.environ, **dict.fromkeys(names, ""), "WEB_CONCURRENCY": "2", **settings}
 
 
 @contextmanager
