@@ -24,7 +24,7 @@ versions: dict[str, str] = {}
 runs = dict.fromkeys(DATABASES, 0)
 
 # The statements the watch looks at, and what it wants: the owner's key compared, or written with the row.
-TOUCHES_TASKS = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TABLE)\s+\"?tasks\b", re.IGNORECASE)
+TOUCHES_TASKS = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TRUNCATE( TABLE)?)\s+\"?tasks\b", re.IGNORECASE)
 NAMES_OWNER = re.compile(r"\bWHERE\b.*\btasks\.user_id = |\bINSERT INTO tasks \(user_id,", re.DOTALL)
 
 
