@@ -25,4 +25,7 @@ control_socket_disable = True
 # The application writes the access log.
 accesslog = None
 errorlog = "-"
-loglevel = "warning"
+# Its warnings quote requests that it could not read, and with them tokens.
+loglevel = "error"
+# No proxy before it sets the path's prefix by a header, so no client does either.
+forwarder_headers = ""

@@ -10,7 +10,8 @@ An error on any of these stations goes to errors.py and becomes problem details 
 
 from collections.abc import Mapping
 
-from flask import Flask
+from flask import Flask, request
+from werkzeug.exceptions import NotFound
 
 from . import auth, cli, errors, headers, logs, me, ops
 from .config import ROOT, Settings
@@ -19,6 +20,12 @@ from .extensions import OrjsonProvider, db, migrate
 from .loading import MAX_BODY
 from .tasks import tasks_blueprint
 from .tokens import TokenVerifier
+
+
+def refuse_double_slash() -> None:
+    """Answer 404 to a path that begins with two slashes, which werkzeug would take for one."""
+    if request.environ["PATH_INFO"].startswith("//"):
+        raise NotFound
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
@@ -45,6 +52,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     logs.init_app(app, settings.log_level)
     headers.init_app(app, settings.cors_origins)
     errors.init_app(app)
+    app.before_request(refuse_double_slash)
     auth.init_app(app, verifier)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))

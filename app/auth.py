@@ -5,6 +5,7 @@ import logging
 from flask import Flask, current_app, g, request
 
 from .errors import Problem
+from .keys import KeysUnavailable
 from .tokens import InvalidToken, TokenVerifier
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ def authenticate() -> None:
         g.user = verifier.verify(bearer_token(request.headers.get("Authorization", "")))
     except InvalidToken as error:
         raise unauthorized("invalid_token", str(error), 'Bearer error="invalid_token"') from None
+    except KeysUnavailable:
+        detail = "The keys that tokens are verified with cannot be had; try again shortly."
+        raise Problem(503, "service_unavailable", detail) from None
     g.user_id = g.user.id
     if g.user.ignored:
         log.info("claims of the token left out: %s", ", ".join(g.user.ignored))

@@ -10,13 +10,15 @@ from .config import Settings
 from .tokens import InvalidToken, TokenVerifier, sign
 
 WELCOME = """
-The Tasks API is on {address} (Ctrl-C stops it). Try it as {user}:
+The Tasks API is on {address} (Ctrl-C stops it). Try it:
 
 curl -i {address}/v1/tasks -H "Content-Type: application/json" -d '{{"title": "Buy milk"}}' \\
   -H "Authorization: Bearer {token}"
 
-The token is good for {minutes} minutes; `.venv/bin/flask token --user {user}` prints another.
+{hint}
 """
+HINT = "That is alice, for {minutes} minutes; `.venv/bin/flask token --user alice` prints another token."
+KEY_SET_HINT = "TOKEN is one that your sign-in service issued; its keys are those of {url}."
 
 
 def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
@@ -29,6 +31,8 @@ def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
     @click.option("--minutes", type=click.IntRange(1, 5_256_000), help="How long the token is good.")
     def token(user: str, email: str | None, name: str | None, minutes: int | None) -> None:
         """Print a token signed with the configured secret."""
+        if not settings.secret:
+            raise click.ClickException(f"The tokens' keys are those of {settings.jwks_url}; ask there.")
         lifetime = timedelta(minutes=minutes or settings.access_token_expire_minutes)
         signed = sign(settings, user, lifetime, email=email, name=name)
         try:
@@ -53,6 +57,7 @@ def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
                     f"choose another, as in: make run PORT={settings.port + 1}"
                 ) from None
         minutes = settings.access_token_expire_minutes
-        signed = sign(settings, "alice", timedelta(minutes=minutes))
+        token = sign(settings, "alice", timedelta(minutes=minutes)) if settings.secret else "$TOKEN"
+        hint = HINT.format(minutes=minutes) if settings.secret else KEY_SET_HINT.format(url=settings.jwks_url)
         address = f"http://{settings.host}:{settings.port}"
-        click.echo(WELCOME.format(address=address, user="alice", token=signed, minutes=minutes))
+        click.echo(WELCOME.format(address=address, token=token, hint=hint))

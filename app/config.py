@@ -4,17 +4,24 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from dotenv import dotenv_values
+from jwt.algorithms import HMACAlgorithm
+from jwt.exceptions import InvalidKeyError
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).parent.parent
 # An exact origin (RFC 6454, section 6.2): neither a path nor a pattern, which flask-cors would obey.
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+SECRETS = ("BETTER_AUTH_SECRET", "JWT_SECRET_KEY")
+KEY_SETS = ("BETTER_AUTH_URL", "JWT_JWKS_URL")
+ANY_AUDIENCE = ("*",)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -29,11 +36,15 @@ class ConfigError(click.ClickException):
 class Settings:
     """What the service needs to know. Sizes are counts, times are seconds unless the name says otherwise."""
 
-    database_url: URL
+    # It may hold a password, also in its query, where SQLAlchemy does not hide it.
+    database_url: URL = field(repr=False)
+    # One of the two is set: a secret that is shared, or the address of a key set.
     secret: str = field(repr=False)
+    jwks_url: str
     user_id_claims: tuple[str, ...]
-    issuer: str | None
-    audience: str | None
+    # Each in every spelling that is accepted; none where it is not checked.
+    issuers: tuple[str, ...]
+    audiences: tuple[str, ...]
     access_token_expire_minutes: int
     cors_origins: tuple[str, ...]
     pool_size: int
@@ -54,12 +65,18 @@ class Settings:
             dotenv = dotenv_values(ROOT / ".env")
             environ = {name: value for name, value in dotenv.items() if value is not None} | dict(os.environ)
         env = {name: value.strip() for name, value in environ.items()}
+        secret, auth_url = _secret(env), _auth_url(env)
+        jwks_url = _url(env, "JWT_JWKS_URL") or (auth_url and f"{auth_url}/api/auth/jwks")
+        _check_mode(env, secret, jwks_url)
+        # A sign-in service's address is given with and without a slash at its end.
+        default = (auth_url, f"{auth_url}/") if auth_url else ()
         return cls(
             database_url=_database_url(env.get("DATABASE_URL") or "sqlite:///tasks.db"),
-            secret=_secret(env),
-            user_id_claims=_words(env, "JWT_USER_ID_CLAIMS") or ("sub", "user_id"),
-            issuer=env.get("JWT_ISSUER") or None,
-            audience=env.get("JWT_AUDIENCE") or None,
+            secret=secret,
+            jwks_url=jwks_url,
+            user_id_claims=_claims(env),
+            issuers=(env["JWT_ISSUER"],) if env.get("JWT_ISSUER") else default,
+            audiences=(env["JWT_AUDIENCE"],) if env.get("JWT_AUDIENCE") else default,
             access_token_expire_minutes=_integer(env, "ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1, 5_256_000),
             cors_origins=_origins(env),
             pool_size=_integer(env, "DB_POOL_SIZE", 5, 1, 1000),
@@ -111,17 +128,62 @@ def _database_url(text: str) -> URL:
 
 
 def _secret(env: Mapping[str, str]) -> str:
-    given = {name: env[name] for name in ("BETTER_AUTH_SECRET", "JWT_SECRET_KEY") if env.get(name)}
+    given = {name: env[name] for name in SECRETS if env.get(name)}
     if not given:
-        raise ConfigError("BETTER_AUTH_SECRET: is not set; it is the secret that signs your users' tokens.")
+        return ""
     if len(set(given.values())) > 1:
         raise ConfigError("BETTER_AUTH_SECRET: differs from JWT_SECRET_KEY; remove one of them.")
     name, secret = next(iter(given.items()))
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
+    except InvalidKeyError:
+        raise ConfigError(f"{name}: looks like a public key; a secret is wanted.") from None
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name}: is not UTF-8.") from None
     if len(secret.encode()) < 32:
         raise ConfigError(f"{name}: must have at least 32 bytes (RFC 7518, section 3.2).")
     if len(set(secret)) == 1:
         raise ConfigError(f"{name}: must not be one character repeated.")
     return secret
+
+
+def _auth_url(env: Mapping[str, str]) -> str:
+    # Better Auth's own `baseURL` may be given with its default path.
+    return _url(env, "BETTER_AUTH_URL").rstrip("/").removesuffix("/api/auth")
+
+
+def _url(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name) or ""
+    if text and not _is_safe_url(text):
+        raise ConfigError(f"{name}: must be an address with https, or with http on this machine.")
+    return text
+
+
+def _is_safe_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+        # Reading the port raises for one that is none.
+        whole = bool(host) and parts.port != 0 and not re.search(r"[\s@#]", text)
+        loopback = host == "localhost" or (parts.scheme == "http" and ip_address(host).is_loopback)
+    except ValueError:
+        return False
+    return whole and (parts.scheme == "https" or (parts.scheme == "http" and loopback))
+
+
+def _check_mode(env: Mapping[str, str], secret: str, jwks_url: str) -> None:
+    key_set = next((name for name in KEY_SETS if env.get(name)), None)
+    if not secret and not key_set:
+        raise ConfigError(
+            "BETTER_AUTH_SECRET: is not set, nor is BETTER_AUTH_URL; one of them tells which tokens are good."
+        )
+    if secret and key_set:
+        name = next(name for name in SECRETS if env.get(name))
+        raise ConfigError(f"{name}: is set beside {key_set}; remove {name} to verify with the key set.")
+    if key_set and not env.get("BETTER_AUTH_URL"):
+        for name in ("JWT_ISSUER", "JWT_AUDIENCE"):
+            if not env.get(name):
+                raise ConfigError(f"{name}: must be set with JWT_JWKS_URL.")
 
 
 def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
@@ -142,9 +204,16 @@ def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(word for word in env.get(name, "").replace(",", " ").split() if word)
 
 
+def _claims(env: Mapping[str, str]) -> tuple[str, ...]:
+    claims = _words(env, "JWT_USER_ID_CLAIMS") or ("sub", "user_id")
+    if not all(re.fullmatch(r"[\w:/-]+(\.[\w:/-]+)*", claim) for claim in claims):
+        raise ConfigError("JWT_USER_ID_CLAIMS: takes names of claims such as sub or user.id.")
+    return claims
+
+
 def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
     origins = _words(env, "CORS_ORIGINS")
     for origin in origins:
         if not ORIGIN.fullmatch(origin):
-            raise ConfigError(f"CORS_ORIGINS: {origin!r} is no origin such as https://app.example.com.")
+            raise ConfigError("CORS_ORIGINS: takes origins such as https://app.example.com alone.")
     return origins

@@ -22,8 +22,9 @@ SENTENCES = {
     500: ("internal_error", "Something went wrong on our side; the request id helps us to find it."),
     503: ("service_unavailable", "The service cannot answer at the moment; try again shortly."),
 }
-# PostgreSQL's SQLSTATEs for a table and a column that are not there: migrations have not run yet.
-NOT_MIGRATED = ("42P01", "42703")
+# PostgreSQL's SQLSTATEs for a table and a column that are not there: migrations have not run yet. None is the
+# driver's own refusal to connect.
+NOT_MIGRATED = ("42P01", "42703", None)
 MAX_ERRORS = 100
 
 
@@ -53,20 +54,23 @@ class Problem(HTTPException):
         self.headers = headers or {}
 
 
-def validation_problem(status: int, place: str, messages: Mapping[str, list[FieldError]]) -> Problem:
-    """The answer to invalid input; `place` is `pointer` for a body's fields, `parameter` for a query's."""
+def validation_problem(status: int, place: str, messages: Mapping[Any, list[FieldError]]) -> Problem:
+    """The answer to invalid input: the errors by name, under None those of the body as a whole.
+
+    `place` is `pointer` for a body's fields, `parameter` for a query's.
+    """
     errors = []
     for name, field_errors in messages.items():
         where = name if place == "parameter" else json_pointer(name)
         errors += [{place: where, "code": code, "detail": detail} for code, detail in field_errors]
     first = next(iter(messages))
-    detail = f"{first or 'body'}: {messages[first][0].detail}"
+    detail = f"{'body' if first is None else first}: {messages[first][0].detail}"
     return Problem(status, "validation_error", detail, errors=errors[:MAX_ERRORS])
 
 
-def json_pointer(name: str) -> str:
-    """RFC 6901, section 3, for a member of the body; the empty name is the body as a whole."""
-    return "/" + name.replace("~", "~0").replace("/", "~1") if name else ""
+def json_pointer(name: str | None) -> str:
+    """RFC 6901, section 3, for a member of the body, or for None the body as a whole."""
+    return "" if name is None else "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def not_found() -> Problem:
@@ -108,6 +112,9 @@ def problem_response(error: HTTPException) -> Response:
 def is_outage(error: exc.SQLAlchemyError) -> bool:
     """Whether the database, not the statement, is at fault: out of reach, full, frozen or not migrated."""
     if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.InternalError | exc.TimeoutError):
+        return True
+    # A file that is no SQLite database has no kind of its own.
+    if type(error) is exc.DatabaseError:
         return True
     return isinstance(error, exc.ProgrammingError) and getattr(error.orig, "pgcode", None) in NOT_MIGRATED
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from flask import request
 from marshmallow import Schema, ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from .errors import FieldError, Problem, validation_problem
 
@@ -38,9 +38,17 @@ def has_body() -> bool:
 
 
 def _data() -> bytes:
-    data = request.get_data()
+    try:
+        data = request.get_data()
+    except HTTPException:
+        raise
+    except Exception as error:  # gunicorn's own kinds, for a body that is not sent as it was announced
+        raise BadRequest from error
     if len(data) > MAX_BODY:
         raise RequestEntityTooLarge
+    # A client that broke off must not have the half of its body, or no body at all, taken for the whole.
+    if request.content_length is not None and len(data) < request.content_length:
+        raise BadRequest
     return data
 
 
@@ -57,7 +65,7 @@ def _json_object(media_types: tuple[str, ...], status: int) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise Problem(400, "malformed_json", "The body is not valid JSON.") from None
     if not isinstance(body, dict):
-        not_an_object = {"": [FieldError("invalid_type", "must be a JSON object.")]}
+        not_an_object = {None: [FieldError("invalid_type", "must be a JSON object.")]}
         raise validation_problem(status, "pointer", not_an_object)
     return body
 

@@ -1,6 +1,8 @@
 """Which token is good, and whose it is."""
 
 import re
+import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 import jwt
 from marshmallow import ValidationError, validate
 
-from .config import Settings
+from .config import ANY_AUDIENCE, Settings
+from .keys import Key, KeySet, SharedSecret
 from .models import USER_ID_LIMIT
 
 LEEWAY_SECONDS = 10
@@ -18,11 +21,15 @@ MAX_TOKEN_LENGTH = 8190
 # What no database text holds or no log line should: control characters and unpaired surrogates.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 NOT_A_JWT = "This is not a JWT; Better Auth's session cookie is not one either: ask /api/auth/token for one."
+UNEXPECTED_AUDIENCE = (
+    "The token names an audience, and this service expects none; JWT_AUDIENCE is where to set it."
+)
 REASONS: tuple[tuple[type[jwt.InvalidTokenError], str], ...] = (
     (jwt.ExpiredSignatureError, "The token has expired."),
     (jwt.ImmatureSignatureError, "The token is not valid yet."),
     (jwt.InvalidIssuerError, "The token is from another issuer."),
     (jwt.InvalidAudienceError, "The token is for another audience."),
+    (jwt.InvalidAlgorithmError, "The token is signed with an algorithm that is not accepted here."),
     (jwt.MissingRequiredClaimError, "The token lacks a claim that is required."),
     (jwt.InvalidSignatureError, "The token's signature is not valid."),
 )
@@ -42,35 +49,93 @@ class TokenUser:
     ignored: tuple[str, ...] = ()
 
 
+class VerifiedTokens:
+    """The users of tokens that were verified less than a minute ago and have not expired.
+
+    A cache is bounded in entries and in the length of a token, so that it stays below some 10 MB.
+    """
+
+    MAX_ENTRIES = 4096
+    MAX_LENGTH = 2048
+    SECONDS = 60
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[TokenUser, float, float]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, token: str) -> TokenUser | None:
+        """The user of a token that is known to be good still."""
+        user, expires, until = self._entries.get(token, (None, 0, 0))
+        # `exp` by the clock on the wall, the minute by one that nobody sets.
+        return user if time.time() < expires and time.monotonic() < until else None
+
+    def add(self, token: str, user: TokenUser, expires: float) -> None:
+        """Remember a verified token; the oldest makes room."""
+        if len(token) > self.MAX_LENGTH:
+            return
+        with self._lock:
+            self._entries.pop(token, None)
+            if len(self._entries) >= self.MAX_ENTRIES:
+                del self._entries[next(iter(self._entries))]
+            self._entries[token] = (user, expires, time.monotonic() + self.SECONDS)
+
+
 class TokenVerifier:
-    """Verifies tokens signed with the secret that is shared with the sign-in service."""
+    """Verifies tokens with the keys of the mode that the settings choose."""
 
     def __init__(self, settings: Settings) -> None:
-        self._secret = settings.secret
-        self._issuer = settings.issuer
-        self._any_audience = settings.audience == "*"
-        self._audience = None if self._any_audience else settings.audience
+        self._keys = KeySet(settings.jwks_url) if settings.jwks_url else SharedSecret(settings.secret)
+        self._issuers = settings.issuers
+        self._audiences = settings.audiences
         self._user_claims = [tuple(claim.split(".")) for claim in settings.user_id_claims]
+        self._verified = VerifiedTokens()
 
     def verify(self, token: str) -> TokenUser:
-        """The token's user. Raises InvalidToken, with a reason, for any token that is not good now."""
+        """The token's user.
+
+        Raises InvalidToken, with a reason, for any token that is not good now, and KeysUnavailable where that
+        cannot be told.
+        """
+        user = self._verified.get(token)
+        if user is None:
+            claims = self._claims(token)
+            user = self._user(claims)
+            self._verified.add(token, user, claims["exp"])
+        return user
+
+    def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN_LENGTH or not COMPACT_JWT.fullmatch(token):
             raise InvalidToken(NOT_A_JWT)
         try:
-            claims = self._decode(token)
-        except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError) as error:
+            # Of the header only the key's id is used; `jku`, `jwk`, `x5u` and the like are never looked at.
+            header = jwt.get_unverified_header(token)
+            # RFC 7515, section 4.1.11: what must be understood, and is not, is refused.
+            if "crit" in header or "b64" in header:
+                raise jwt.InvalidTokenError
+            key = self._keys.find(header.get("kid"))
+            if key is None:
+                raise InvalidToken("The token is signed with a key that is not known here.")
+            claims = self._decode(token, key)
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             reasons = (text for kind, text in REASONS if isinstance(error, kind))
             raise InvalidToken(next(reasons, "The token is not valid.")) from None
-        return self._user(claims)
+        # PyJWT takes "123" and true for numbers, and an empty `aud` for none.
+        for name in ("exp", "nbf", "iat"):
+            if name in claims and type(claims[name]) not in (int, float):
+                raise InvalidToken(f"The token's {name} is not a number.")
+        if not self._audiences and claims.get("aud") is not None:
+            raise InvalidToken(UNEXPECTED_AUDIENCE)
+        return claims
 
-    def _decode(self, token: str) -> dict[str, Any]:
+    def _decode(self, token: str, key: Key) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
             token,
-            self._secret,
-            # The mode decides: the header's `alg` is only compared with this list (RFC 8725, section 3.1).
-            algorithms=["HS256"],
-            issuer=self._issuer,
-            audience=self._audience,
+            key.key,
+            # The mode and the key decide: the header's `alg` is only compared with this list (RFC 8725, 3.1).
+            algorithms=list(key.algorithms),
+            issuer=self._issuers or None,
+            audience=self._audiences or None,
+            # For clocks that differ a little, on `exp`, `nbf` and `iat` alike.
             leeway=LEEWAY_SECONDS,
             options={
                 "verify_signature": True,
@@ -79,24 +144,19 @@ class TokenVerifier:
                 "verify_exp": True,
                 "verify_nbf": True,
                 "verify_iat": True,
-                "verify_iss": self._issuer is not None,
-                # Without a configured audience a token that carries one is refused (RFC 7519, section 4.1.3).
-                "verify_aud": not self._any_audience,
-                # A list of audiences is fine, one of them has to be ours.
+                "verify_iss": bool(self._issuers),
+                # Where none is configured, `_claims` refuses any; with `*` any will do.
+                "verify_aud": bool(self._audiences) and self._audiences != ANY_AUDIENCE,
+                # A token may be for several audiences; one of them has to be ours (RFC 7519, section 4.1.3).
                 "strict_aud": False,
-                # The user claim is checked below: `sub` may be an integer here, or another claim be used.
+                # The user is checked below: `sub` may be an integer here, or another claim be used.
                 "verify_sub": False,
                 # Nothing here reads `jti`.
                 "verify_jti": False,
+                # RFC 7518, sections 3.2 and 3.3: 32 bytes for HS256, 2048 bits for RSA.
                 "enforce_minimum_key_length": True,
             },
         )
-        # PyJWT takes "123" and true for numbers, and an empty `aud` for none.
-        for name in ("exp", "nbf", "iat"):
-            if name in claims and type(claims[name]) not in (int, float):
-                raise InvalidToken(f"The token's {name} is not a number.")
-        if self._audience is None and not self._any_audience and claims.get("aud") is not None:
-            raise jwt.InvalidAudienceError
         return claims
 
     def _user(self, claims: dict[str, Any]) -> TokenUser:
@@ -121,14 +181,15 @@ def sign(settings: Settings, user_id: str, lifetime: timedelta, **claims: str | 
     now = datetime.now(UTC)
     payload: dict[str, Any] = {name: value for name, value in claims.items() if value is not None}
     payload |= {"iat": now, "exp": now + lifetime}
-    if settings.issuer:
-        payload["iss"] = settings.issuer
-    if settings.audience not in (None, "*"):
-        payload["aud"] = settings.audience
+    if settings.issuers:
+        payload["iss"] = settings.issuers[0]
+    if settings.audiences and settings.audiences != ANY_AUDIENCE:
+        payload["aud"] = settings.audiences[0]
     *parents, last = settings.user_id_claims[0].split(".")
     holder = payload
     for parent in parents:
-        holder = holder.setdefault(parent, {})
+        holder[parent] = {}
+        holder = holder[parent]
     holder[last] = user_id
     return jwt.encode(payload, settings.secret, algorithm="HS256")
 

@@ -1,0 +1,166 @@
+"""The keys that tokens are verified with: one shared secret, or the set that a key server publishes."""
+
+import http.client
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import jwt
+
+log = logging.getLogger(__name__)
+
+FETCH_SECONDS = 2
+FRESH_SECONDS = 300
+COOLDOWN_SECONDS = 5
+MAX_KEY_SET_BYTES = 256 * 1024
+# What a key is good for follows from the key (RFC 8725, section 3.1): (kty, crv) → algorithms.
+ALGORITHMS = {
+    ("OKP", "Ed25519"): ("EdDSA",),
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-521"): ("ES512",),
+    ("RSA", None): ("RS256", "PS256"),
+}
+
+
+class Key(NamedTuple):
+    """A key, and the algorithms that a token signed with it may name."""
+
+    key: Any
+    algorithms: tuple[str, ...]
+
+
+class KeysUnavailable(Exception):  # noqa: N818 - it is the key server's error
+    """The key that a token needs cannot be had at the moment."""
+
+
+class SharedSecret:
+    """The one key of shared-secret mode."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = Key(secret, ("HS256",))
+
+    def find(self, _key_id: str | None) -> Key | None:
+        """The secret, whatever key a token names."""
+        return self._key
+
+
+class KeySet:
+    """The keys of a key server (RFC 7517), fetched when a token needs them.
+
+    A set is fresh for 5 minutes, and goes on to be used while the server gives no better one. There is one
+    fetch at a time at most, and none within 5 s of the one before, whatever key ids arrive.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        fetch: Callable[[str], bytes] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._fetch = fetch or fetch_key_set
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._keys: dict[str, Key] = {}
+        self._fetched_at = self._began_at = float("-inf")
+        self._failed = False
+        # Set while no fetch is under way.
+        self._idle = threading.Event()
+        self._idle.set()
+
+    def find(self, key_id: str | None) -> Key | None:
+        """The key of that id, or None where the set holds none. Raises KeysUnavailable."""
+        if key_id is None:
+            return None
+        key = self._keys.get(key_id)
+        if key and self._clock() - self._fetched_at < FRESH_SECONDS:
+            return key
+        known_to_fail = self._failed
+        began = self._begin_fetch()
+        # While the server is known not to answer, one request in 5 s waits for it, and all others go on.
+        if began or not known_to_fail:
+            self._idle.wait(FETCH_SECONDS + 0.5)
+        key = self._keys.get(key_id)
+        if key is None and (self._failed or not self._idle.is_set()):
+            raise KeysUnavailable
+        return key
+
+    def _begin_fetch(self) -> bool:
+        with self._lock:
+            now = self._clock()
+            if not self._idle.is_set() or now - self._began_at < COOLDOWN_SECONDS:
+                return False
+            self._began_at = now
+            self._idle.clear()
+        # In a thread, so that a name server that hangs holds up nobody for longer than the wait above.
+        threading.Thread(target=self._refresh, args=(now,), daemon=True).start()
+        return True
+
+    def _refresh(self, now: float) -> None:
+        try:
+            self._keys = read_key_set(self._fetch(self._url))
+            self._fetched_at = now
+            self._failed = False
+        except Exception as error:  # whatever the server does, the keys that are known go on working
+            self._failed = True
+            log.warning("the key set could not be fetched: %s", type(error).__name__)
+        finally:
+            self._idle.set()
+
+
+def read_key_set(body: bytes) -> dict[str, Key]:
+    """The usable keys of a JWK set by their ids. Raises ValueError where there is none."""
+    document = json.loads(body)
+    keys: dict[str, Key] = {}
+    for jwk in document["keys"]:
+        try:
+            keys.setdefault(*read_key(jwk))
+        except (jwt.PyJWTError, ValueError, TypeError, LookupError, AttributeError) as error:
+            log.warning("a key of the key set is left out: %s", type(error).__name__)
+    if not keys:
+        raise ValueError("no usable key")
+    return keys
+
+
+def read_key(jwk: dict[str, Any]) -> tuple[str, Key]:
+    """A JWK's id and key. Raises ValueError, LookupError or PyJWTError for one that is of no use here."""
+    key_id = jwk["kid"]
+    if not isinstance(key_id, str) or not key_id:
+        raise ValueError("no key id")
+    # RFC 7517, sections 4.2 and 4.3: a key for encryption is not for signatures.
+    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
+        raise ValueError("not a key for signatures")
+    algorithms = ALGORITHMS[jwk["kty"], jwk.get("crv")]
+    if "alg" in jwk:
+        algorithms = tuple(name for name in algorithms if name == jwk["alg"])
+    # A private key in a public set is not to be trusted: whoever read it can sign.
+    if not algorithms or "d" in jwk:
+        raise ValueError("not a key for the algorithms accepted here")
+    return key_id, Key(jwt.PyJWK(jwk, algorithms[0]).key, algorithms)
+
+
+def fetch_key_set(url: str) -> bytes:
+    """The body at `url`, in 2 s as a whole. Follows no redirect, which could lead to plain http."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=FETCH_SECONDS)
+    connection.connect()
+    # The socket's own limit is for each read: a server could send a byte now and then for ever.
+    watchdog = threading.Timer(FETCH_SECONDS, connection.sock.shutdown, [socket.SHUT_RDWR])
+    watchdog.start()
+    try:
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        connection.request("GET", path, headers={"Accept": "application/json"})
+        response = connection.getresponse()
+        body = response.read(MAX_KEY_SET_BYTES + 1)
+        if response.status != http.HTTPStatus.OK or len(body) > MAX_KEY_SET_BYTES:
+            raise ValueError(f"answered {response.status} with {len(body)} bytes")
+        return body
+    finally:
+        watchdog.cancel()
+        connection.close()

@@ -1,0 +1,153 @@
+"""A setting that cannot be used stops the start with one line that names it and repeats no secret."""
+
+from pathlib import Path
+
+import pytest
+
+from app.config import ConfigError, Settings
+
+SECRET = "a-secret-of-more-than-32-bytes-for-tests"
+PASSWORD = "hunter2pass"
+GOOD = {"BETTER_AUTH_SECRET": SECRET, "DATABASE_URL": "sqlite:///tasks.db"}
+NEON = (
+    f"postgres://owner:{PASSWORD}@ep-cool-1.eu-central-1.aws.neon.tech/neondb"
+    "?sslmode=require&channel_binding=require"
+)
+
+# name → (settings laid over the good ones, the variable that the message begins with)
+BAD: dict[str, tuple[dict[str, str], str]] = {
+    "no secret": ({"BETTER_AUTH_SECRET": ""}, "BETTER_AUTH_SECRET"),
+    "a blank secret": ({"BETTER_AUTH_SECRET": " " * 40}, "BETTER_AUTH_SECRET"),
+    "a secret of 31 bytes": ({"BETTER_AUTH_SECRET": "0123456789abcdefghijklmnopqrstu"}, "BETTER_AUTH_SECRET"),
+    "a secret of 32 bytes with a space": (
+        {"BETTER_AUTH_SECRET": " 0123456789abcdefghijklmnopqrst "},
+        "BETTER_AUTH_SECRET",
+    ),
+    "a repeated character": ({"BETTER_AUTH_SECRET": "x" * 64}, "BETTER_AUTH_SECRET"),
+    "a repeated character of two bytes": ({"BETTER_AUTH_SECRET": "ü" * 32}, "BETTER_AUTH_SECRET"),
+    "a secret that is no UTF-8": ({"BETTER_AUTH_SECRET": SECRET + "\udcff"}, "BETTER_AUTH_SECRET"),
+    "a short secret under its other name": (
+        {"BETTER_AUTH_SECRET": "", "JWT_SECRET_KEY": "short-secret"},
+        "JWT_SECRET_KEY",
+    ),
+    "two secrets": ({"JWT_SECRET_KEY": SECRET + "x"}, "BETTER_AUTH_SECRET"),
+    "no URL": ({"DATABASE_URL": f"{PASSWORD} is no URL"}, "DATABASE_URL"),
+    "a URL without a scheme": ({"DATABASE_URL": f"u:{PASSWORD}@host/db"}, "DATABASE_URL"),
+    "a port that is no number": ({"DATABASE_URL": f"postgresql://u:{PASSWORD}@host:port/db"}, "DATABASE_URL"),
+    "PostgreSQL without a database": ({"DATABASE_URL": f"postgresql://u:{PASSWORD}@host"}, "DATABASE_URL"),
+    "PostgreSQL with an empty database": ({"DATABASE_URL": f"postgres://u:{PASSWORD}@host/"}, "DATABASE_URL"),
+    "MySQL": ({"DATABASE_URL": f"mysql://u:{PASSWORD}@host/db"}, "DATABASE_URL"),
+    "another driver": ({"DATABASE_URL": f"postgresql+asyncpg://u:{PASSWORD}@host/db"}, "DATABASE_URL"),
+    "SQLite over asyncio": ({"DATABASE_URL": "sqlite+aiosqlite:///tasks.db"}, "DATABASE_URL"),
+    "SQLite in memory": ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL"),
+    "SQLite of no file": ({"DATABASE_URL": "sqlite://"}, "DATABASE_URL"),
+    "SQLite of an empty path": ({"DATABASE_URL": "sqlite:///"}, "DATABASE_URL"),
+    "SQLite in shared memory": (
+        {"DATABASE_URL": "sqlite:///file::memory:?cache=shared&uri=true"},
+        "DATABASE_URL",
+    ),
+    "SQLite in memory by its mode": (
+        {"DATABASE_URL": "sqlite:///file:x?mode=memory&uri=true"},
+        "DATABASE_URL",
+    ),
+    "SQLite with two slashes": ({"DATABASE_URL": "sqlite://tasks.db"}, "DATABASE_URL"),
+    "a log level that is none": ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
+    "any origin": ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
+    "an origin with a path": ({"CORS_ORIGINS": "https://app.example.com/"}, "CORS_ORIGINS"),
+    "an origin without a scheme": ({"CORS_ORIGINS": "app.example.com"}, "CORS_ORIGINS"),
+    "an origin with a password": ({"CORS_ORIGINS": f"https://u:{PASSWORD}@app.example.com"}, "CORS_ORIGINS"),
+    "a second origin that is none": ({"CORS_ORIGINS": "http://localhost:3000, null"}, "CORS_ORIGINS"),
+    **{
+        f"{name} of {value!r}": ({name: value}, name)
+        for name in (
+            "PORT",
+            "DB_POOL_SIZE",
+            "DB_POOL_TIMEOUT",
+            "ACCESS_TOKEN_EXPIRE_MINUTES",
+            "WEB_CONCURRENCY",
+        )
+        for value in ("0", "-1", "+5", "1.5", "1e3", "five", "0x10", "٣", "²", "5 5", "9" * 30)
+    },
+    "PORT beyond the last": ({"PORT": "65536"}, "PORT"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_setting_is_refused_by_its_name_and_not_repeated(name: str) -> None:
+    settings, variable = BAD[name]
+    with pytest.raises(ConfigError) as refusal:
+        Settings.load(GOOD | settings)
+    message = refusal.value.message
+    assert message.startswith(f"{variable}: ")
+    assert message.endswith((".", ")"))
+    assert "\n" not in message
+    secrets = [value for key, value in (GOOD | settings).items() if "SECRET" in key and value.strip()]
+    assert not [text for text in (*secrets, PASSWORD) if text.strip() in message]
+
+
+def test_a_missing_secret_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^BETTER_AUTH_SECRET: is not set"):
+        Settings.load({})
+
+
+@pytest.mark.parametrize("name", ["BETTER_AUTH_SECRET", "JWT_SECRET_KEY"])
+def test_the_secret_is_read_under_both_names(name: str) -> None:
+    assert Settings.load({name: SECRET}).secret == SECRET
+
+
+def test_the_same_secret_under_both_names_is_fine() -> None:
+    assert Settings.load(GOOD | {"JWT_SECRET_KEY": SECRET}).secret == SECRET
+
+
+@pytest.mark.parametrize("secret", ["0123456789abcdef0123456789abcdef", "ü€" * 7, "xy" * 16])
+def test_a_secret_is_measured_in_bytes(secret: str) -> None:
+    assert Settings.load(GOOD | {"BETTER_AUTH_SECRET": secret}).secret == secret
+
+
+def test_the_url_of_neon_is_kept_with_its_options() -> None:
+    url = Settings.load(GOOD | {"DATABASE_URL": NEON}).database_url
+    assert url.drivername == "postgresql+psycopg2"
+    assert (url.host, url.database) == ("ep-cool-1.eu-central-1.aws.neon.tech", "neondb")
+    assert (url.username, url.password) == ("owner", PASSWORD)
+    assert dict(url.query) == {"sslmode": "require", "channel_binding": "require"}
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_every_spelling_of_postgresql_means_one_driver(scheme: str) -> None:
+    url = Settings.load(GOOD | {"DATABASE_URL": f"{scheme}://u:p%40ss@h:5433/db"}).database_url
+    assert (url.drivername, url.password, url.port) == ("postgresql+psycopg2", "p@ss", 5433)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        NEON,
+        f"postgresql:///db?host=h&user=u&password={PASSWORD}",
+        f"postgresql://u@h/db?password={PASSWORD}",
+        f"postgresql://u@h/db?sslmode=require&sslpassword={PASSWORD}",
+    ],
+)
+def test_settings_that_are_printed_show_no_secret_and_no_password(url: str) -> None:
+    settings = Settings.load(GOOD | {"DATABASE_URL": url})
+    for text in (repr(settings), str(settings)):
+        assert SECRET not in text
+        assert PASSWORD not in text
+
+
+def test_values_are_stripped_and_empty_ones_are_the_defaults() -> None:
+    settings = Settings.load(
+        GOOD | {"PORT": " 8080 ", "JWT_ISSUER": " ", "JWT_AUDIENCE": "", "LOG_LEVEL": "debug"}
+    )
+    assert (settings.port, settings.issuers, settings.audiences) == (8080, (), ())
+    assert settings.log_level == "DEBUG"
+    assert settings.user_id_claims == ("sub", "user_id")
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text(f"BETTER_AUTH_SECRET={SECRET}\nPORT=1111\nLOG_LEVEL=ERROR\n")
+    monkeypatch.setattr("app.config.ROOT", tmp_path)
+    monkeypatch.setenv("PORT", "2222")
+    for name in ("BETTER_AUTH_SECRET", "JWT_SECRET_KEY", "DATABASE_URL", "LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    settings = Settings.load()
+    assert (settings.port, settings.secret, settings.log_level) == (2222, SECRET, "ERROR")
