@@ -53,5 +53,6 @@ clean: ## remove what the other targets made, but neither .env nor the data in i
 	@touch $@
 
 .env:
-	@umask 077 && $(PYTHON) -c 'import secrets; print("BETTER_AUTH_SECRET=" + secrets.token_hex(32))' > $@.new && mv $@.new $@
-	@echo "Made a secret in .env."
+	@umask 077 && test -n "$$BETTER_AUTH_URL$$JWT_JWKS_URL" && touch $@ || { \
+	  $(PYTHON) -c 'import secrets; print("BETTER_AUTH_SECRET=" + secrets.token_hex(32))' > $@.new && mv $@.new $@ && \
+	  echo "Made a secret in .env."; }
