@@ -149,7 +149,10 @@ def _secret(env: Mapping[str, str]) -> str:
 
 def _auth_url(env: Mapping[str, str]) -> str:
     # Better Auth's own `baseURL` may be given with its default path.
-    return _url(env, "BETTER_AUTH_URL").rstrip("/").removesuffix("/api/auth")
+    url = _url(env, "BETTER_AUTH_URL")
+    if "?" in url:
+        raise ConfigError("BETTER_AUTH_URL: takes no query.")
+    return url.rstrip("/").removesuffix("/api/auth")
 
 
 def _url(env: Mapping[str, str], name: str) -> str:

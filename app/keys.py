@@ -83,10 +83,12 @@ class KeySet:
         known_to_fail = self._failed
         began = self._begin_fetch()
         # While the server is known not to answer, one request in 5 s waits for it, and all others go on.
-        if began or not known_to_fail:
-            self._idle.wait(FETCH_SECONDS + 0.5)
+        if (began or not known_to_fail) and not self._idle.wait(FETCH_SECONDS + 0.5):
+            self._failed = True
+        # Asked before the last look: a set that arrives in between must not pass for the one looked into.
+        unavailable = self._failed or not self._idle.is_set()
         key = self._keys.get(key_id)
-        if key is None and (self._failed or not self._idle.is_set()):
+        if key is None and unavailable:
             raise KeysUnavailable
         return key
 
@@ -98,7 +100,11 @@ class KeySet:
             self._began_at = now
             self._idle.clear()
         # In a thread, so that a name server that hangs holds up nobody for longer than the wait above.
-        threading.Thread(target=self._refresh, args=(now,), daemon=True).start()
+        try:
+            threading.Thread(target=self._refresh, args=(now,), daemon=True).start()
+        except RuntimeError:  # the machine has no thread to give
+            self._failed = True
+            self._idle.set()
         return True
 
     def _refresh(self, now: float) -> None:
@@ -145,7 +151,7 @@ def read_key(jwk: dict[str, Any]) -> tuple[str, Key]:
 
 
 def fetch_key_set(url: str) -> bytes:
-    """The body at `url`, in 2 s as a whole. Follows no redirect, which could lead to plain http."""
+    """The body at `url`, in 2 s once connected. Follows no redirect, which could lead to plain http."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=FETCH_SECONDS)

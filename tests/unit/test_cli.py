@@ -143,3 +143,19 @@ def test_a_token_is_made_for_the_configured_issuer_audience_and_claim(
 
 def test_a_token_for_any_audience_names_none(settings: Settings, secret: str) -> None:
     assert "aud" not in claims(create_app(settings | {"JWT_AUDIENCE": "*"}), secret, "--user", "alice")
+
+
+@pytest.mark.parametrize("name", ["BETTER_AUTH_URL", "JWT_JWKS_URL"])
+def test_no_token_is_printed_where_a_key_server_has_the_keys(settings: Settings, name: str) -> None:
+    del settings["BETTER_AUTH_SECRET"]
+    asked = {
+        name: "http://127.0.0.1:9/x",
+        "JWT_ISSUER": "https://i.example",
+        "JWT_AUDIENCE": "https://a.example",
+    }
+    result = create_app(settings | asked).test_cli_runner().invoke(args=["token", "--user", "alice"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert result.output.count("\n") == 1
+    assert "http://127.0.0.1:9/x" in result.output
+    assert "eyJ" not in result.output

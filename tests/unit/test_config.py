@@ -151,3 +151,150 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
         monkeypatch.delenv(name, raising=False)
     settings = Settings.load()
     assert (settings.port, settings.secret, settings.log_level) == (2222, SECRET, "ERROR")
+
+
+URL = "https://auth.example.com"
+KEY_SET = {
+    "JWT_JWKS_URL": f"{URL}/keys",
+    "JWT_ISSUER": "https://i.example",
+    "JWT_AUDIENCE": "https://a.example",
+}
+
+
+def refusal(settings: dict[str, str]) -> str:
+    """The one line that stops the start."""
+    with pytest.raises(ConfigError) as refused:
+        Settings.load(settings)
+    assert "\n" not in refused.value.message
+    assert refused.value.message.endswith(".")
+    return refused.value.message
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"BETTER_AUTH_SECRET": "", "BETTER_AUTH_URL": " ", "JWT_JWKS_URL": ""}]
+)
+def test_no_mode_at_all_is_refused_with_the_names_of_both(settings: dict[str, str]) -> None:
+    message = refusal(settings)
+    assert message.startswith("BETTER_AUTH_SECRET: ")
+    assert "BETTER_AUTH_URL" in message
+
+
+def test_an_issuer_and_an_audience_alone_choose_no_mode() -> None:
+    assert refusal({"JWT_ISSUER": URL, "JWT_AUDIENCE": URL}).startswith("BETTER_AUTH_SECRET: is not set")
+
+
+@pytest.mark.parametrize("secret", ["BETTER_AUTH_SECRET", "JWT_SECRET_KEY"])
+@pytest.mark.parametrize("settings", [{"BETTER_AUTH_URL": URL}, KEY_SET, KEY_SET | {"BETTER_AUTH_URL": URL}])
+def test_both_modes_at_once_are_refused_with_what_to_remove(secret: str, settings: dict[str, str]) -> None:
+    message = refusal(settings | {secret: SECRET})
+    assert message.startswith(f"{secret}: ")
+    assert f"remove {secret}" in message
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize("name", ["JWT_ISSUER", "JWT_AUDIENCE"])
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_key_set_s_address_without_an_issuer_or_audience_is_refused(name: str, value: str | None) -> None:
+    settings = {key: text for key, text in KEY_SET.items() if key != name}
+    if value is not None:
+        settings[name] = value
+    message = refusal(settings)
+    assert message.startswith(f"{name}: ")
+    assert "JWT_JWKS_URL" in message
+
+
+@pytest.mark.parametrize("path", ["", "/", "//", "/api/auth", "/api/auth/"])
+def test_a_sign_in_service_s_address_gives_keys_issuer_and_audience(path: str) -> None:
+    settings = Settings.load({"BETTER_AUTH_URL": f" {URL}{path} "})
+    assert (settings.jwks_url, settings.secret) == (f"{URL}/api/auth/jwks", "")
+    assert settings.issuers == settings.audiences == (URL, f"{URL}/")
+
+
+def test_an_issuer_an_audience_and_keys_of_one_s_own_win_over_the_sign_in_service_s() -> None:
+    settings = Settings.load(KEY_SET | {"BETTER_AUTH_URL": URL})
+    assert settings.jwks_url == f"{URL}/keys"
+    assert (settings.issuers, settings.audiences) == (("https://i.example",), ("https://a.example",))
+
+
+def test_a_key_set_s_address_is_used_as_it_stands() -> None:
+    url = "https://auth.example.com:8443/realms/x/certs?v=2"
+    assert Settings.load(KEY_SET | {"JWT_JWKS_URL": url}).jwks_url == url
+
+
+@pytest.mark.parametrize("name", ["BETTER_AUTH_URL", "JWT_JWKS_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://auth.example.com",
+        "http://10.0.0.1/keys",
+        "http://192.168.0.1:3000",
+        "http://0.0.0.0:3000",
+        "http://[::]:3000",
+        "http://[fe80::1]:3000",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://example.com/127.0.0.1",
+        "http://localhost@example.com",
+        "http://example.com#localhost",
+        "http://2130706433",
+        "http://0x7f000001",
+        "http://localhost:80@example.com",
+        f"https://user:{PASSWORD}@auth.example.com",
+        "https://user@auth.example.com",
+        "https://@auth.example.com",
+        "ftp://auth.example.com/keys",
+        "file:///etc/passwd",
+        "file://localhost/etc/passwd",
+        "data:application/json,{}",
+        "javascript:alert(1)",
+        "unix:///run/keys",
+        "//auth.example.com",
+        "auth.example.com",
+        "localhost:3000",
+        "/api/auth",
+        "https://",
+        "https:///keys",
+        "https:auth.example.com",
+        "https://:443/keys",
+        "https://auth.example.com:port",
+        "https://auth.example.com:0",
+        "https://auth.example.com:65536",
+        "https://auth.example.com:-1",
+        "https://auth example.com",
+        "https://auth.example.com/a b",
+        "https://auth.example.com/a\tb",
+        "https://auth.example.com/\r\nHost: evil",
+        "https://auth.example.com#keys",
+        "https://[::1",
+        "https://[auth]",
+    ],
+)
+def test_an_address_that_is_not_safe_or_none_is_refused(name: str, url: str) -> None:
+    settings = KEY_SET | {name: url}
+    message = refusal(settings)
+    assert message.startswith(f"{name}: ")
+    assert PASSWORD not in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://auth.example.com",
+        "HTTPS://auth.example.com",
+        "https://auth.example.com:8443",
+        "https://10.0.0.1",
+        "https://localhost:3000",
+        "http://localhost:3000",
+        "http://127.0.0.1:3000",
+        "http://127.1.2.3:3000",
+        "http://[::1]:3000",
+    ],
+)
+def test_https_everywhere_and_http_on_this_machine_are_fine(url: str) -> None:
+    assert Settings.load({"BETTER_AUTH_URL": url}).jwks_url == f"{url}/api/auth/jwks"
+
+
+@pytest.mark.parametrize("rest", ["?a=b", "?", "/api/auth?x"])
+def test_a_sign_in_service_s_address_with_a_query_is_refused(rest: str) -> None:
+    """What is appended to it would become part of the query."""
+    assert refusal({"BETTER_AUTH_URL": URL + rest}).startswith("BETTER_AUTH_URL: ")

@@ -1,0 +1,97 @@
+"""Key servers, and applications that verify with what they publish."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+
+from app import create_app
+from app.extensions import db
+from app.keys import KeySet
+from tests.security.key_server import KeyServer
+
+MakeServer = Callable[..., KeyServer]
+MakeApp = Callable[..., Flask]
+
+
+class Clock:
+    """A clock that goes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def go(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The settings' URL of a SQLite file that has the tables."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('keys') / 'tasks.db'}"
+    app = create_app({"DATABASE_URL": url, "BETTER_AUTH_SECRET": "abcdefgh" * 4, "LOG_LEVEL": "ERROR"})
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+    return url
+
+
+@pytest.fixture(scope="module")
+def key_servers() -> Iterator[MakeServer]:
+    """Start key servers, and stop them after the module."""
+    yield from _servers()
+
+
+@pytest.fixture
+def key_server() -> Iterator[MakeServer]:
+    """Start key servers, and stop them after the test."""
+    yield from _servers()
+
+
+def _servers() -> Iterator[MakeServer]:
+    started: list[KeyServer] = []
+
+    def start(*keys: Any) -> KeyServer:
+        started.append(KeyServer(*keys))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def key_set_app(migrated_sqlite: str) -> Iterator[MakeApp]:
+    """Make an application in key set mode from its settings."""
+    apps: list[Flask] = []
+
+    def make(**settings: str) -> Flask:
+        apps.append(create_app({"DATABASE_URL": migrated_sqlite, "LOG_LEVEL": "ERROR", **settings}))
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of every key set and token cache made after it; the time of `exp` goes on by itself."""
+    clock = Clock()
+    monkeypatch.setattr("app.tokens.KeySet", partial(KeySet, clock=clock))
+    monkeypatch.setattr("app.tokens.time", SimpleNamespace(time=time.time, monotonic=clock))
+    return clock
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fetch that gives up after 0.3 s in place of 2 s, so that the tests of a stall are short."""
+    monkeypatch.setattr("app.keys.FETCH_SECONDS", 0.3)
