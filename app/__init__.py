@@ -3,7 +3,7 @@
 The way of a request, and of the imports:
 
     contracts.py - which mount -> auth.py - who -> tasks.py - what -> loading.py, schemas.py - is it valid
-    -> store.py, statements.py - the owner's rows -> tasks.py - JSON
+    -> store.py, statements.py, database.py - the owner's rows -> tasks.py - JSON
 
 An error on any of these stations goes to errors.py and becomes problem details there.
 """

@@ -1,12 +1,14 @@
 """The commands of `flask` beside its own."""
 
 import socket
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import click
 from flask import Flask
+from flask.cli import AppGroup
 
 from .config import Settings
+from .store import purge
 from .tokens import InvalidToken, TokenVerifier, sign
 
 WELCOME = """
@@ -42,6 +44,18 @@ def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
         if ignored:
             raise click.UsageError(f"The service would not use this {' and '.join(ignored)}.")
         click.echo(signed)
+
+    tasks = AppGroup("tasks", help="Look after the stored tasks.")
+    app.cli.add_command(tasks)
+
+    @tasks.command("purge")
+    @click.option("--older-than", type=click.IntRange(0, 36_500), help="Days; default TRASH_DAYS.")
+    @click.option("--dry-run", is_flag=True, help="Only say how many.")
+    def purge_tasks(older_than: int | None, dry_run: bool) -> None:
+        """Remove for good what has been in the trash for long."""
+        days = settings.trash_days if older_than is None else older_than
+        count = purge(datetime.now(UTC) - timedelta(days=days), dry_run=dry_run)
+        click.echo(f"{'Would remove' if dry_run else 'Removed'} {count} tasks deleted over {days} days ago.")
 
     @app.cli.command("welcome")
     def welcome() -> None:

@@ -51,6 +51,7 @@ class Settings:
     max_overflow: int
     pool_timeout: int
     log_level: str
+    trash_days: int
     host: str
     port: int
     workers: int
@@ -83,6 +84,7 @@ class Settings:
             max_overflow=_integer(env, "DB_MAX_OVERFLOW", 5, 0, 1000),
             pool_timeout=_integer(env, "DB_POOL_TIMEOUT", 5, 1, 60),
             log_level=_choice(env, "LOG_LEVEL", "INFO", LOG_LEVELS),
+            trash_days=_integer(env, "TRASH_DAYS", 30, 0, 36_500),
             host=env.get("HOST") or "127.0.0.1",
             port=_integer(env, "PORT", 8000, 1, 65535),
             workers=_integer(env, "WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1000),

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Map
 
 
 class TaskIdConverter(BaseConverter):
-    """Any path segment but "tasks": `/api/tasks/tasks` is the list of the user who is called "tasks"."""
+    """Any path segment but those that mean something else in this place."""
 
-    regex = r"(?!tasks$)[^/]+"
     part_isolating = True
+
+    def __init__(self, url_map: Map, *others: str) -> None:
+        super().__init__(url_map)
+        self.regex = f"(?!({'|'.join(others)})$)[^/]+"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Contract:
     shows_owner: bool
     invalid_status: int
     completion: tuple[str, str, str]
-    task_rule: str = "/<id>"
+    task_rule: str = "/<task_id('changes'):id>"
 
 
 CONTRACTS = (
@@ -51,7 +54,8 @@ CONTRACTS = (
         shows_owner=True,
         invalid_status=400,
         completion=("PATCH", "complete", "complete"),
-        task_rule="/<task_id:id>",
+        # `/api/tasks/tasks` is the list of the user who is called "tasks", on the mount below.
+        task_rule="/<task_id('changes', 'tasks'):id>",
     ),
     Contract(
         name="user",

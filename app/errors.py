@@ -73,6 +73,12 @@ def json_pointer(name: str | None) -> str:
     return "" if name is None else "/" + name.replace("~", "~0").replace("/", "~1")
 
 
+def precondition_failed(etag: str) -> Problem:
+    """The task has moved on from the version that If-Match names; `etag` is that of the current one."""
+    detail = "The task was changed meanwhile; fetch it again."
+    return Problem(412, "precondition_failed", detail, headers={"ETag": etag})
+
+
 def not_found() -> Problem:
     """The one answer for a task that is another's, deleted, or was never there."""
     return Problem(404, "not_found", "There is no such task.")

@@ -77,3 +77,8 @@ Index(
     "ix_tasks_list_completed", Task.user_id, Task.completed, Task.created_at.desc(), Task.id.desc(), **_live
 )
 Index("ix_tasks_user_id_rev", Task.user_id, Task.rev)
+_in_trash: dict[str, Any] = {
+    "sqlite_where": Task.deleted_at.is_not(None),
+    "postgresql_where": Task.deleted_at.is_not(None),
+}
+Index("ix_tasks_trash", Task.user_id, Task.deleted_at.desc(), Task.id.desc(), **_in_trash)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 import struct
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, NamedTuple
@@ -13,6 +14,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, valida
 from .contracts import Contract
 from .errors import FieldError
 from .models import TITLE_LIMIT
+from .sync import MAX_SINCE
 
 # What a response shows and a client cannot set: ignored, so that a client may send back what it got.
 READ_ONLY = frozenset({"id", "user_id", "rev", "created_at", "updated_at"})
@@ -20,6 +22,7 @@ READ_ONLY = frozenset({"id", "user_id", "rev", "created_at", "updated_at"})
 UUID = re.compile("-".join(f"[0-9a-fA-F]{{{n}}}" for n in (8, 4, 4, 4, 12)))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_PAGE = 500
+MAX_CHANGES = 1000
 
 REQUIRED = [FieldError("required", "is required.")]
 UNKNOWN_FIELD = FieldError("unknown_field", "is not a field that can be sent here.")
@@ -117,27 +120,38 @@ class Count(fields.Integer):
         return int(value)
 
 
-# Microseconds since 1970, the id, the filter.
-CURSOR_FORMAT = struct.Struct(">q16sb")
+# Microseconds since 1970, the id, the place of the filters in FILTERS.
+CURSOR_FORMAT = struct.Struct(">q16sB")
+
+
+class Filters(NamedTuple):
+    """Which of a user's tasks a list shows."""
+
+    deleted: bool
+    completed: bool | None
+
+
+FILTERS = [Filters(deleted, completed) for deleted in (False, True) for completed in (None, False, True)]
 
 
 class Cursor(NamedTuple):
-    """Where a page of a list ended, and the filter of that list."""
+    """Where a page of a list ended, and the filters of that list."""
 
-    created_at: datetime
+    time: datetime
     id: str
-    completed: bool | None
+    filters: "Filters"
 
     @classmethod
-    def after(cls, task: Mapping[str, Any], completed: bool | None) -> "Cursor":
+    def after(cls, task: Mapping[str, Any], filters: "Filters") -> "Cursor":
         """The cursor that goes on behind `task`."""
-        return cls(task["created_at"].replace(tzinfo=UTC), task["id"], completed)
+        # A task in the trash does not change any more: it was updated when it was deleted.
+        time = task["updated_at" if filters.deleted else "created_at"]
+        return cls(time.replace(tzinfo=UTC), task["id"], filters)
 
     def encode(self) -> str:
         """As opaque text for a URL."""
-        micros = (self.created_at - EPOCH) // timedelta(microseconds=1)
-        filters = -1 if self.completed is None else int(self.completed)
-        packed = CURSOR_FORMAT.pack(micros, bytes.fromhex(self.id.replace("-", "")), filters)
+        micros = (self.time - EPOCH) // timedelta(microseconds=1)
+        packed = CURSOR_FORMAT.pack(micros, uuid.UUID(self.id).bytes, FILTERS.index(self.filters))
         return base64.urlsafe_b64encode(packed).decode()
 
     @classmethod
@@ -145,13 +159,10 @@ class Cursor(NamedTuple):
         """The reverse of `encode`. Raises ValueError for any other text."""
         try:
             micros, raw_id, filters = CURSOR_FORMAT.unpack(base64.b64decode(text, b"-_", validate=True))
-            created_at = EPOCH + timedelta(microseconds=micros)
-            completed = {-1: None, 0: False, 1: True}[filters]
-        except (binascii.Error, struct.error, OverflowError, KeyError) as error:
+            time = EPOCH + timedelta(microseconds=micros)
+            return cls(time, str(uuid.UUID(bytes=raw_id)), FILTERS[filters])
+        except (binascii.Error, struct.error, OverflowError, IndexError) as error:
             raise ValueError("not a cursor") from error
-        digits = raw_id.hex()
-        parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
-        return cls(created_at, "-".join(parts), completed)
 
 
 class CursorField(fields.String):
@@ -190,13 +201,21 @@ class ListQuery(QuerySchema):
     """The query of a list."""
 
     completed = TrueFalse(load_default=None)
+    deleted = TrueFalse(load_default=False)
     limit = Count(1, MAX_PAGE, load_default=100)
     cursor = CursorField(load_default=None)
 
     @validates_schema
     def check_cursor(self, query: dict[str, Any], **_kwargs: Any) -> None:
-        if query["cursor"] and query["cursor"].completed != query["completed"]:
+        if query["cursor"] and query["cursor"].filters != (query["deleted"], query["completed"]):
             raise ValidationError({"cursor": BAD_CURSOR})
+
+
+class ChangesQuery(QuerySchema):
+    """The query of a user's changes."""
+
+    since = Count(0, MAX_SINCE, load_default=0)
+    limit = Count(1, MAX_CHANGES, load_default=500)
 
 
 class CompletionSchema(BodySchema):

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     DateTime,
+    Select,
+    Update,
     bindparam,
     case,
     delete,
@@ -13,6 +15,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
@@ -43,111 +46,152 @@ def _compile_utc_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"timezone('UTC', {compiler.process(element.clauses, **kwargs)})"
 
 
+MINE = Task.user_id == bindparam("owner")
+THIS = (MINE, Task.id == bindparam("task_id"))
+LIVE = Task.deleted_at.is_(None)
+TRASHED = Task.deleted_at.is_not(None)
+THIS_USER = User.id == bindparam("owner")
+STAMP: dict[str, Any] = {"rev": bindparam("new_rev"), "updated_at": bindparam("now")}
+
+
 class TaskStatements:
-    """The statements of one contract: they return a task's columns under the names of its JSON."""
+    """The statements of one contract: they return a task's columns under the names of its JSON.
+
+    `update`, `flip`, `delete` and `restore` are pairs: as they are, and for the revs that an If-Match names.
+    """
 
     def __init__(self, contract: Contract, dialect: str) -> None:
         insert = INSERT[dialect]
-        columns: list[ColumnElement[Any]] = [
-            Task.id.label("id"),
-            *([Task.user_id.label("user_id")] if contract.shows_owner else []),
-            Task.title.label("title"),
-            Task.description.label(contract.text_field),
-            Task.completed.label("completed"),
-            Task.rev.label("rev"),
-            utc(Task.created_at).label("created_at"),
-            utc(Task.updated_at).label("updated_at"),
-        ]
-        mine = Task.user_id == bindparam("owner")
-        live = Task.deleted_at.is_(None)
-        this = (mine, Task.id == bindparam("task_id"))
-
-        new_user = insert(User).values(
-            id=bindparam("owner"),
-            email=bindparam("email"),
-            name=bindparam("name"),
-            rev=1,
-            created_at=bindparam("now"),
+        columns = task_columns(contract)
+        self.next_rev = next_rev(insert)
+        self.insert = insert_task(insert).returning(*columns)
+        self.update, self.flip, self.delete, self.restore = (
+            (statement.returning(*columns), statement.where(IF_MATCH).returning(*columns))
+            for statement in (update_task(), FLIP, DELETE, RESTORE)
         )
-        self.next_rev = new_user.on_conflict_do_update(
-            index_elements=[User.id],
-            set_={
-                "rev": User.rev + 1,
-                "email": func.coalesce(new_user.excluded.email, User.email),
-                "name": func.coalesce(new_user.excluded.name, User.name),
-                "created_at": func.coalesce(User.created_at, new_user.excluded.created_at),
-            },
-        ).returning(User.rev)
-
-        self.insert = (
-            insert(Task)
-            .values(
-                user_id=bindparam("owner"),
-                id=bindparam("task_id"),
-                title=bindparam("new_title"),
-                description=bindparam("new_description"),
-                completed=bindparam("new_completed"),
-                rev=bindparam("new_rev"),
-                created_at=bindparam("now"),
-                updated_at=bindparam("now"),
-            )
-            .on_conflict_do_nothing(index_elements=[Task.user_id, Task.id])
-            .returning(*columns)
-        )
-
-        stamp: dict[str, Any] = {"rev": bindparam("new_rev"), "updated_at": bindparam("now")}
-        changes = {
-            Task.title: func.coalesce(bindparam("new_title"), Task.title),
-            Task.description: case(
-                (bindparam("has_description"), bindparam("new_description")), else_=Task.description
-            ),
-            Task.completed: func.coalesce(bindparam("new_completed"), Task.completed),
+        self.get = select(*columns).where(*THIS, LIVE)
+        self.find = select(*columns, TRASHED.label("deleted")).where(*THIS)
+        # (in the trash, filtered by completed, after a cursor) → statement
+        self.pages = {
+            (trash, filtered, after): with_user(page(columns, trash, filtered, after))
+            for trash in (False, True)
+            for filtered in (False, True)
+            for after in (False, True)
         }
-        changed = or_(*(column.is_distinct_from(new) for column, new in changes.items()))
-        self.update = (
-            update(Task)
-            .where(*this, live, changed)
-            .values({column.key: new for column, new in changes.items()} | stamp)
-            .returning(*columns)
-        )
-        self.flip = (
-            update(Task)
-            .where(*this, live)
-            .values(completed=not_(Task.completed), **stamp)
-            .returning(*columns)
-        )
-        self.delete = (
-            update(Task).where(*this, live).values(deleted_at=bindparam("now"), **stamp).returning(Task.id)
-        )
-
-        self.get = select(*columns).where(*this, live)
-        self.in_trash = select(Task.id).where(*this, not_(live))
-        page = (
-            select(*columns)
-            .where(mine, live)
-            .order_by(Task.created_at.desc(), Task.id.desc())
+        self.changes = with_user(
+            select(*columns, TRASHED.label("deleted"))
+            .where(MINE, Task.rev > bindparam("since"))
+            .order_by(Task.rev)
             .limit(bindparam("limit"))
         )
-        with_state = Task.completed == bindparam("completed")
-        older = tuple_(Task.created_at, Task.id) < tuple_(
-            bindparam("after_time", type_=Task.created_at.type), bindparam("after_id", type_=Task.id.type)
-        )
-        # (filtered by completed, after a cursor) → statement
-        self.pages = {
-            (False, False): page,
-            (False, True): page.where(older),
-            (True, False): page.where(with_state),
-            (True, True): page.where(with_state, older),
-        }
 
+
+def task_columns(contract: Contract) -> list[ColumnElement[Any]]:
+    """A task's columns, in the order and by the names of the contract's JSON."""
+    return [
+        Task.id.label("id"),
+        *([Task.user_id.label("user_id")] if contract.shows_owner else []),
+        Task.title.label("title"),
+        Task.description.label(contract.text_field),
+        Task.completed.label("completed"),
+        Task.rev.label("rev"),
+        utc(Task.created_at).label("created_at"),
+        utc(Task.updated_at).label("updated_at"),
+    ]
+
+
+def next_rev(insert: Any) -> Any:
+    """Make the user's row or add one to its `rev`, and return that; it locks out their other writers."""
+    new = insert(User).values(
+        id=bindparam("owner"),
+        email=bindparam("email"),
+        name=bindparam("name"),
+        rev=1,
+        created_at=bindparam("now"),
+    )
+    changes = {
+        "rev": User.rev + 1,
+        "email": func.coalesce(new.excluded.email, User.email),
+        "name": func.coalesce(new.excluded.name, User.name),
+        "created_at": func.coalesce(User.created_at, new.excluded.created_at),
+    }
+    return new.on_conflict_do_update(index_elements=[User.id], set_=changes).returning(User.rev)
+
+
+def insert_task(insert: Any) -> Any:
+    """Insert a task, or nothing where the owner has one with its id, in the trash or not."""
+    values = {
+        "user_id": bindparam("owner"),
+        "id": bindparam("task_id"),
+        "title": bindparam("new_title"),
+        "description": bindparam("new_description"),
+        "completed": bindparam("new_completed"),
+        "created_at": bindparam("now"),
+        **STAMP,
+    }
+    return insert(Task).values(values).on_conflict_do_nothing(index_elements=[Task.user_id, Task.id])
+
+
+def update_task() -> Update:
+    """Change what is bound to something new; a row that has it all already is not touched."""
+    changes = {
+        Task.title: func.coalesce(bindparam("new_title"), Task.title),
+        Task.description: case(
+            (bindparam("has_description"), bindparam("new_description")), else_=Task.description
+        ),
+        Task.completed: func.coalesce(bindparam("new_completed"), Task.completed),
+    }
+    changed = or_(*(column.is_distinct_from(new) for column, new in changes.items()))
+    values = {column.key: new for column, new in changes.items()}
+    return update(Task).where(*THIS, LIVE, changed).values(values | STAMP)
+
+
+def page(columns: list[ColumnElement[Any]], trash: bool, filtered: bool, after: bool) -> Select[Any]:
+    """One page of a list, newest first, or of the trash, deleted last first."""
+    time = Task.deleted_at if trash else Task.created_at
+    conditions = [MINE, TRASHED if trash else LIVE]
+    if filtered:
+        conditions.append(Task.completed == bindparam("completed"))
+    if after:
+        key = (bindparam("after_time", type_=time.type), bindparam("after_id", type_=Task.id.type))
+        conditions.append(tuple_(time, Task.id) < tuple_(*key))
+    ordered = select(*columns).where(*conditions).order_by(time.desc(), Task.id.desc())
+    return ordered.limit(bindparam("limit"))
+
+
+def with_user(tasks: Select[Any]) -> Select[Any]:
+    """The tasks beside their owner's `rev` and `purged_rev`, of one snapshot; one row also without tasks."""
+    found = tasks.subquery("found")
+    user = (User.rev.label("owner_rev"), User.purged_rev.label("purged_rev"))
+    return select(*found.c, *user).select_from(User).outerjoin(found, true()).where(THIS_USER)
+
+
+IF_MATCH = Task.rev.in_(bindparam("revs", expanding=True))
+FLIP = update(Task).where(*THIS, LIVE).values(completed=not_(Task.completed), **STAMP)
+DELETE = update(Task).where(*THIS, LIVE).values(deleted_at=bindparam("now"), **STAMP)
+RESTORE = update(Task).where(*THIS, TRASHED).values(deleted_at=None, **STAMP)
 
 FIND_USER = select(User.id, User.email, User.name, User.rev, utc(User.created_at).label("created_at")).where(
-    User.id == bindparam("owner")
+    THIS_USER
 )
+FIND_REVS = select(User.rev.label("owner_rev"), User.purged_rev).where(THIS_USER)
 # The row stays, with a rev above all that a client may hold, so that none of those passes for a new one.
 FORGET_USER = (
     update(User)
-    .where(User.id == bindparam("owner"), User.created_at.is_not(None))
+    .where(THIS_USER, User.created_at.is_not(None))
     .values(rev=User.rev + 1, purged_rev=User.rev + 1, email=None, name=None, created_at=None)
 )
-DELETE_TASKS = delete(Task).where(Task.user_id == bindparam("owner"))
+DELETE_TASKS = delete(Task).where(MINE)
+
+# What `flask tasks purge` does, user by user, so that no statement looks into the tasks of all.
+LIST_USERS = select(User.id).where(User.id > bindparam("after")).order_by(User.id).limit(bindparam("limit"))
+EXPIRED = (MINE, Task.deleted_at < bindparam("before", type_=Task.deleted_at.type))
+COUNT_EXPIRED = select(func.count().label("count")).select_from(Task).where(*EXPIRED)
+_batch = select(Task.rev).where(*EXPIRED).order_by(Task.rev).limit(bindparam("limit")).subquery()
+LAST_EXPIRED = select(func.max(_batch.c.rev).label("rev"))
+RAISE_PURGED_REV = (
+    update(User)
+    .where(THIS_USER, User.purged_rev < bindparam("rev_limit"))
+    .values(purged_rev=bindparam("rev_limit"))
+)
+PURGE = delete(Task).where(*EXPIRED, Task.rev <= bindparam("rev_limit"))

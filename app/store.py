@@ -4,19 +4,53 @@ A user's first write makes their row, each further one adds one to its `rev`; th
 of one user in the order of their revs, whoever commits when.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import uuid_utils
-from sqlalchemy import Connection, Executable, exc
+from sqlalchemy import Connection, Executable
 
-from .extensions import db
-from .statements import DELETE_TASKS, FIND_USER, FORGET_USER, TaskStatements
+from .database import Row, read, read_one, write
+from .statements import (
+    COUNT_EXPIRED,
+    DELETE_TASKS,
+    FIND_REVS,
+    FIND_USER,
+    FORGET_USER,
+    LAST_EXPIRED,
+    LIST_USERS,
+    PURGE,
+    RAISE_PURGED_REV,
+    TaskStatements,
+)
 from .tokens import TokenUser
 
-T = TypeVar("T")
-Row = dict[str, Any]
+Revs = Collection[int] | None
+
+
+class Written(NamedTuple):
+    """What became of a write: the task as it stands, whether it was written, and whether it is in the trash.
+
+    `task` is None where the owner has no such task.
+    """
+
+    task: Row | None
+    wrote: bool = True
+    deleted: bool = False
+
+
+class Page(NamedTuple):
+    """Some of a user's tasks, and the user's revs in the same moment."""
+
+    tasks: list[Row]
+    owner_rev: int
+    purged_rev: int
+
+    @property
+    def version(self) -> int:
+        """A number that grows with each write of the user and each purge of their trash."""
+        return self.owner_rev + self.purged_rev
 
 
 class UserStore:
@@ -43,21 +77,37 @@ class UserStore:
 
 
 class TaskStore:
-    """The tasks of one user. What is another's is not there."""
+    """The tasks of one user. What is another's is not there.
+
+    `revs` are those that an If-Match names, one of which the task has to have; None takes any.
+    """
 
     def __init__(self, statements: TaskStatements, user: TokenUser) -> None:
         self._statements = statements
         self._user = user
 
     def page(
-        self, limit: int, completed: bool | None = None, after: tuple[datetime, str] | None = None
-    ) -> list[Row]:
-        """At most `limit` tasks, newest first, from after the task that was made at a time with an id."""
-        statement = self._statements.pages[completed is not None, after is not None]
+        self,
+        limit: int,
+        *,
+        trash: bool = False,
+        completed: bool | None = None,
+        after: tuple[datetime, str] | None = None,
+    ) -> Page:
+        """At most `limit` tasks, newest first, from behind the one of a time and an id."""
+        statement = self._statements.pages[trash, completed is not None, after is not None]
         after_time, after_id = after or (None, None)
         params = {"limit": limit, "completed": completed, "after_time": after_time, "after_id": after_id}
-        used = {name: value for name, value in params.items() if value is not None}
-        return read(statement, self._bind(used))
+        return self._page(statement, {name: value for name, value in params.items() if value is not None})
+
+    def changes(self, since: int, limit: int) -> Page:
+        """At most `limit` tasks written after the rev `since`, deleted ones too, oldest change first."""
+        return self._page(self._statements.changes, {"since": since, "limit": limit})
+
+    def version(self) -> int:
+        """What `page` would answer as its version, for one read by key."""
+        user = read_one(FIND_REVS, self._bind({}))
+        return Page([], **user).version if user else 0
 
     def get(self, task_id: str | None) -> Row | None:
         """The task, or None; an id of None is that of no task."""
@@ -67,8 +117,8 @@ class TaskStore:
 
     def create(
         self, title: str, description: str | None = None, completed: bool = False, id: str | None = None
-    ) -> Row | None:
-        """The new task, or None where the client's `id` is taken already."""
+    ) -> Written:
+        """The new task, or the one that has the client's `id` already."""
         return self._write(
             self._statements.insert,
             id or str(uuid_utils.uuid7()),
@@ -77,90 +127,93 @@ class TaskStore:
             new_completed=completed,
         )
 
-    def update(self, task_id: str | None, **changes: Any) -> Row | None:
-        """The task with `changes` made (title, description, completed), unstamped where nothing changed."""
-        changed = self._write(
+    def update(self, task_id: str | None, revs: Revs = None, **changes: Any) -> Written:
+        """The task with `changes` made (title, description, completed); not written where nothing changed."""
+        return self._write(
             self._statements.update,
             task_id,
+            revs,
             new_title=changes.get("title"),
             has_description="description" in changes,
             new_description=changes.get("description"),
             new_completed=changes.get("completed"),
         )
-        return changed or self.get(task_id)
 
-    def flip(self, task_id: str | None) -> Row | None:
-        """The task with `completed` turned over, or None."""
-        return self._write(self._statements.flip, task_id)
+    def flip(self, task_id: str | None, revs: Revs = None) -> Written:
+        """The task with `completed` turned over."""
+        return self._write(self._statements.flip, task_id, revs)
 
-    def delete(self, task_id: str | None) -> bool:
-        """Whether there was such a task; it is in the trash now."""
-        return self._write(self._statements.delete, task_id) is not None
+    def delete(self, task_id: str | None, revs: Revs = None) -> Written:
+        """The task, now in the trash."""
+        return self._write(self._statements.delete, task_id, revs)
 
-    def is_in_trash(self, task_id: str) -> bool:
-        """Whether the task was deleted."""
-        return read_one(self._statements.in_trash, self._bind({"task_id": task_id})) is not None
+    def restore(self, task_id: str | None, revs: Revs = None) -> Written:
+        """The task, back from the trash; not written where it was not there."""
+        return self._write(self._statements.restore, task_id, revs)
 
     def _bind(self, params: Row) -> Row:
         return {"owner": self._user.id, **params}
 
-    def _write(self, statement: Executable, task_id: str | None, **params: Any) -> Row | None:
-        """The row that `statement` wrote under the owner's next rev; without one nothing was written."""
-        if task_id is None:
-            return None
-        user, now = self._user, datetime.now(UTC)
+    def _page(self, statement: Executable, params: Row) -> Page:
+        rows = read(statement, self._bind(params))
+        revs = (rows[0]["owner_rev"], rows[0]["purged_rev"]) if rows else (0, 0)
+        for row in rows:
+            del row["owner_rev"], row["purged_rev"]
+        return Page([row for row in rows if row["id"] is not None], *revs)
 
-        def work(connection: Connection) -> Row | None:
+    def _write(self, statement: Any, task_id: str | None, revs: Revs = None, **params: Any) -> Written:
+        """Run `statement` under the owner's next rev; where it writes nothing, nothing is written."""
+        if task_id is None:
+            return Written(None, wrote=False)
+        user, now = self._user, datetime.now(UTC)
+        if isinstance(statement, tuple):
+            statement = statement[revs is not None]
+        condition = {} if revs is None else {"revs": revs}
+
+        def work(connection: Connection) -> Written:
             stamp = self._bind({"email": user.email, "name": user.name, "now": now})
             rev = connection.execute(self._statements.next_rev, stamp).scalar_one()
-            bound = self._bind({"task_id": task_id, "new_rev": rev, "now": now, **params})
+            bound = self._bind({"task_id": task_id, "new_rev": rev, "now": now, **params, **condition})
             row = connection.execute(statement, bound).mappings().one_or_none()
-            if row is None:
-                connection.rollback()
-                return None
-            return dict(row)
+            if row is not None:
+                return Written(dict(row))
+            # The owner's other writers are locked out still, so this is the task that was not written.
+            found = connection.execute(self._statements.find, self._bind({"task_id": task_id}))
+            row = found.mappings().one_or_none()
+            connection.rollback()
+            task = dict(row) if row else {}
+            deleted = task.pop("deleted", False)
+            return Written(task or None, wrote=False, deleted=deleted)
 
         return write(work)
 
 
-def read(statement: Executable, params: Row) -> list[Row]:
-    """The rows of one SELECT, outside a transaction."""
+def purge(before: datetime, *, dry_run: bool = False, batch: int = 1000) -> int:
+    """Remove what was deleted before that time for good, and return how many tasks that is or would be.
 
-    def work() -> list[Row]:
-        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            result = connection.execute(statement, params)
-            names = tuple(result.keys())
-            return [dict(zip(names, row, strict=True)) for row in result]
-
-    return _retry_dead_connection(work)
-
-
-def read_one(statement: Executable, params: Row) -> Row | None:
-    """The one row of a SELECT by a whole key, or None."""
-    return next(iter(read(statement, params)), None)
-
-
-def write(work: Callable[[Connection], T]) -> T:
-    """What `work` returns, done in one transaction."""
-    committing = False
-
-    def attempt() -> T:
-        nonlocal committing
-        with db.engine.connect() as connection:
-            result = work(connection)
-            committing = True
-            connection.commit()
-            return result
-
-    # Before the COMMIT nothing has happened, so all of it may happen again; after it nobody knows.
-    return _retry_dead_connection(attempt, unless=lambda: committing)
+    A user's row is locked for one batch at a time, so servers go on meanwhile.
+    """
+    purged, after = 0, ""
+    while users := read(LIST_USERS, {"after": after, "limit": batch}):
+        for user in users:
+            params = {"owner": user["id"], "before": before}
+            if dry_run:
+                purged += read(COUNT_EXPIRED, params)[0]["count"]
+            else:
+                purged += _purge_user(params, batch)
+        after = users[-1]["id"]
+    return purged
 
 
-def _retry_dead_connection(work: Callable[[], T], unless: Callable[[], bool] = lambda: False) -> T:
-    """Run `work`, and once more if its pooled connection turns out to have been closed by the server."""
-    try:
-        return work()
-    except exc.DBAPIError as error:
-        if not error.connection_invalidated or unless():
-            raise
-        return work()
+def _purge_user(params: Row, batch: int) -> int:
+    purged = 0
+    while (last := read(LAST_EXPIRED, {**params, "limit": batch})[0]["rev"]) is not None:
+        bound = {**params, "rev_limit": last}
+
+        def work(connection: Connection, bound: Row = bound) -> int:
+            # In one transaction: who reads the changes sees the tombstones, or that they are gone.
+            connection.execute(RAISE_PURGED_REV, bound)
+            return connection.execute(PURGE, bound).rowcount
+
+        purged += write(work)
+    return purged

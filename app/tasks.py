@@ -6,11 +6,15 @@ from urllib.parse import quote, urlencode
 from flask import Blueprint, Response, g, jsonify, request
 
 from .contracts import Contract
-from .errors import Problem, not_found
+from .database import Row
+from .errors import FieldError, Problem, not_found, precondition_failed, validation_problem
+from .etags import asks_for_change, expected_revs, is_known, list_etag, task_etag
 from .loading import JSON, MERGE_PATCH, has_body, load_body, load_query
 from .schemas import (
+    ChangesQuery,
     CompletionSchema,
     Cursor,
+    Filters,
     ListQuery,
     QuerySchema,
     changes_schema,
@@ -18,7 +22,10 @@ from .schemas import (
     parse_uuid,
 )
 from .statements import TaskStatements
-from .store import Row, TaskStore
+from .store import TaskStore, Written
+from .sync import Position
+
+FROM_THE_FUTURE = [FieldError("out_of_range", "must be a rev that an answer gave.")]
 
 
 def tasks_blueprint(contract: Contract, dialect: str) -> Blueprint:
@@ -30,10 +37,12 @@ def tasks_blueprint(contract: Contract, dialect: str) -> Blueprint:
     for rule, method, name in (
         ("", "GET", "list_tasks"),
         ("", "POST", "create_task"),
+        ("/changes", "GET", "list_changes"),
         (one, "GET", "get_task"),
         (one, "PUT", "put_task"),
         (one, "PATCH", "patch_task"),
         (one, "DELETE", "delete_task"),
+        (f"{one}/restore", "POST", "restore_task"),
         (f"{one}/{segment}", completion_method, f"{completion_view}_task"),
     ):
         blueprint.add_url_rule(rule, name, getattr(views, name), methods=[method])
@@ -46,32 +55,66 @@ class TaskViews:
     def __init__(self, contract: Contract, statements: TaskStatements) -> None:
         self._contract = contract
         self._statements = statements
-        self._list_query = ListQuery()
         self._no_query = QuerySchema()
+        self._list_query = ListQuery()
+        self._changes_query = ChangesQuery()
         self._creation = creation_schema(contract)()
         self._changes = changes_schema(contract)()
         self._completion = CompletionSchema()
 
     def list_tasks(self) -> Response:
-        """List your tasks, newest first."""
+        """List your tasks, newest first, or with `deleted=true` the trash, deleted last first."""
         query = load_query(self._list_query, self._contract.invalid_status)
-        limit, completed, cursor = query["limit"], query["completed"], query["cursor"]
-        tasks = self._store.page(limit + 1, completed, cursor and (cursor.created_at, cursor.id))
-        more = len(tasks) > limit
-        last = tasks[limit - 1] if more else None
-        return self._page(tasks[:limit], last and Cursor.after(last, completed).encode())
+        if asks_for_change() and is_known(etag := self._list_etag(self._store.version(), query)):
+            return _not_modified(etag)
+        limit, cursor, filters = (
+            query["limit"],
+            query["cursor"],
+            Filters(query["deleted"], query["completed"]),
+        )
+        page = self._store.page(
+            limit + 1,
+            trash=filters.deleted,
+            completed=filters.completed,
+            after=cursor and (cursor.time, cursor.id),
+        )
+        tasks = page.tasks[:limit]
+        following = Cursor.after(tasks[-1], filters).encode() if len(page.tasks) > limit else None
+        headers = {"ETag": self._list_etag(page.version, query)}
+        if following:
+            link = urlencode(request.args.to_dict() | {"cursor": following})
+            headers["Link"] = f'<{_address()}?{link}>; rel="next"'
+        payload = {"tasks": tasks, "next_cursor": following} if self._contract.envelope else tasks
+        return _answer(payload, 200, headers)
 
     def create_task(self) -> Response:
-        """Create a task."""
+        """Create a task; with an `id` of your own, the same request may be sent again."""
         self._refuse_query()
         new = load_body(self._creation, self._contract.invalid_status)
-        task = self._store.create(**new)
-        if task is not None:
-            return self._task(task, 201, {"Location": f"{_address()}/{task['id']}"})
-        existing = self._store.get(new["id"])
-        if existing is None:
+        written = self._store.create(**new)
+        task = written.task
+        if task is None or written.deleted:
             raise Problem(409, "conflict", "A task with this id lies in the trash.")
-        return self._task(existing)
+        if not written.wrote:
+            return self._task(task)
+        return self._task(task, 201, Location=f"{_address()}/{task['id']}")
+
+    def list_changes(self) -> Response:
+        """List what was written since a rev, oldest change first: tasks, and the ids of deleted ones."""
+        status = self._contract.invalid_status
+        query = load_query(self._changes_query, status)
+        position, limit = Position.decode(query["since"]), query["limit"]
+        page = self._store.changes(position.rev, limit + 1)
+        if position.rev > page.owner_rev:
+            raise validation_problem(status, "parameter", {"since": FROM_THE_FUTURE})
+        if position.is_expired(page.purged_rev):
+            raise Problem(410, "sync_expired", "Deletions since then were purged; start again from 0.")
+        more = len(page.tasks) > limit
+        changed = page.tasks[:limit]
+        deleted = [{"id": task["id"], "rev": task["rev"]} for task in changed if task["deleted"]]
+        tasks = [task for task in changed if not task.pop("deleted")]
+        following = position.following(changed[-1]["rev"] if more else page.owner_rev, page.purged_rev)
+        return _answer({"tasks": tasks, "deleted": deleted, "rev": following.encode(), "more": more}, 200, {})
 
     def get_task(self, id: str) -> Response:
         """Get one task."""
@@ -87,16 +130,23 @@ class TaskViews:
         return self._change(id, (MERGE_PATCH, JSON))
 
     def delete_task(self, id: str) -> Response:
-        """Delete a task."""
+        """Move a task to the trash."""
         self._refuse_query()
-        if not self._store.delete(parse_uuid(id)):
-            raise not_found()
+        revs = expected_revs()
+        self._written(self._store.delete(parse_uuid(id), revs), revs)
         return Response(status=204)
+
+    def restore_task(self, id: str) -> Response:
+        """Bring a task back from the trash."""
+        self._refuse_query()
+        revs = expected_revs()
+        return self._task(self._written(self._store.restore(parse_uuid(id), revs), revs, in_trash=True))
 
     def toggle_task(self, id: str) -> Response:
         """Turn a task's completion over."""
         self._refuse_query()
-        return self._task(self._store.flip(parse_uuid(id)))
+        revs = expected_revs()
+        return self._task(self._written(self._store.flip(parse_uuid(id), revs), revs))
 
     def complete_task(self, id: str) -> Response:
         """Set a task's completion, or turn it over when no body is sent."""
@@ -104,7 +154,7 @@ class TaskViews:
             return self.toggle_task(id)
         self._refuse_query()
         changes = load_body(self._completion, self._contract.invalid_status)
-        return self._task(self._store.update(parse_uuid(id), **changes))
+        return self._update(id, changes)
 
     @property
     def _store(self) -> TaskStore:
@@ -113,25 +163,34 @@ class TaskViews:
     def _change(self, id: str, media_types: tuple[str, ...]) -> Response:
         self._refuse_query()
         status = self._contract.invalid_status
-        changes = load_body(self._changes, status, media_types=media_types, partial=True)
-        return self._task(self._store.update(parse_uuid(id), **changes))
+        return self._update(id, load_body(self._changes, status, media_types=media_types, partial=True))
+
+    def _update(self, id: str, changes: Row) -> Response:
+        revs = expected_revs()
+        return self._task(self._written(self._store.update(parse_uuid(id), revs, **changes), revs))
+
+    def _written(self, written: Written, revs: list[int] | None, *, in_trash: bool = False) -> Row | None:
+        """The task after a write, which may have found nothing to do; one in the trash may count."""
+        task = written.task if in_trash or written.wrote or not written.deleted else None
+        if task is None:
+            raise not_found()
+        if not written.wrote and revs is not None and task["rev"] not in revs:
+            raise precondition_failed(task_etag(task["rev"]))
+        return task
 
     def _refuse_query(self) -> None:
         load_query(self._no_query, self._contract.invalid_status)
 
-    def _task(self, task: Row | None, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    def _list_etag(self, version: int, query: Row) -> str:
+        return list_etag(g.user_id, version, self._contract.name, sorted(query.items()))
+
+    def _task(self, task: Row | None, status: int = 200, **headers: str) -> Response:
         if task is None:
             raise not_found()
-        return _answer({"task": task} if self._contract.envelope else task, status, headers)
-
-    def _page(self, tasks: list[Row], cursor: str | None) -> Response:
-        headers = {}
-        if cursor:
-            query = urlencode(request.args.to_dict() | {"cursor": cursor})
-            headers["Link"] = f'<{_address()}?{query}>; rel="next"'
-        return _answer(
-            {"tasks": tasks, "next_cursor": cursor} if self._contract.envelope else tasks, 200, headers
-        )
+        etag = task_etag(task["rev"])
+        if request.method in ("GET", "HEAD") and is_known(etag):
+            return _not_modified(etag)
+        return _answer({"task": task} if self._contract.envelope else task, status, {"ETag": etag, **headers})
 
 
 def _address() -> str:
@@ -139,10 +198,18 @@ def _address() -> str:
     return quote(request.root_path + request.path.rstrip("/"))
 
 
-def _answer(payload: Any, status: int, headers: dict[str, str] | None) -> Response:
+def _answer(payload: Any, status: int, headers: dict[str, str]) -> Response:
     response = jsonify(payload)
     response.status_code = status
-    response.headers.update(headers or {})
+    return _for_one_user(response, headers)
+
+
+def _not_modified(etag: str) -> Response:
+    return _for_one_user(Response(status=304), {"ETag": etag})
+
+
+def _for_one_user(response: Response, headers: dict[str, str]) -> Response:
+    response.headers.update(headers)
     # Kept by the browser alone, and asked for again each time.
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Authorization"

@@ -1,0 +1,47 @@
+"""Entity tags: the versions of tasks and lists, and what requests say of them (RFC 9110, section 13)."""
+
+import hashlib
+import re
+
+from flask import request
+
+ENTITY_TAG = re.compile(r'(W/)?"([!\x23-\x7e\x80-\xff]*)"')
+# A rev as `task_etag` writes it, and no longer than the database's integers.
+REV = re.compile("[1-9][0-9]{0,17}")
+
+
+def task_etag(rev: int) -> str:
+    """The strong tag of a task's version."""
+    return f'"{rev}"'
+
+
+def list_etag(*parts: object) -> str:
+    """The tag of a list: of its owner, the owner's version, and the query."""
+    return f'"{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}"'
+
+
+def expected_revs() -> list[int] | None:
+    """The revs that If-Match names; None where it is absent or `*`.
+
+    Comparison is strong: a weak tag matches no version, and neither does what cannot be parsed.
+    """
+    header = request.headers.get("If-Match", "*").strip()
+    if header == "*":
+        return None
+    return [int(tag) for weak, tag in _tags(header) if not weak and REV.fullmatch(tag)]
+
+
+def is_known(etag: str) -> bool:
+    """Whether If-None-Match names that tag, weakly compared, or any."""
+    header = request.headers.get("If-None-Match", "").strip()
+    return header == "*" or any(f'"{tag}"' == etag for _, tag in _tags(header))
+
+
+def asks_for_change() -> bool:
+    """Whether the request wants an answer only where something changed."""
+    return "If-None-Match" in request.headers
+
+
+def _tags(header: str) -> list[tuple[str, str]]:
+    found = (ENTITY_TAG.fullmatch(part.strip()) for part in header.split(","))
+    return [(match[1] or "", match[2]) for match in found if match]
