@@ -161,6 +161,7 @@ def page(columns: list[ColumnElement[Any]], trash: bool, filtered: bool, after: 
 
 def with_user(tasks: Select[Any]) -> Select[Any]:
     """The tasks beside their owner's `rev` and `purged_rev`, of one snapshot; one row also without tasks."""
+    # Joined to one row on no condition, so in a loop: the tasks stay in their order.
     found = tasks.subquery("found")
     user = (User.rev.label("owner_rev"), User.purged_rev.label("purged_rev"))
     return select(*found.c, *user).select_from(User).outerjoin(found, true()).where(THIS_USER)

@@ -67,11 +67,8 @@ class TaskViews:
         query = load_query(self._list_query, self._contract.invalid_status)
         if asks_for_change() and is_known(etag := self._list_etag(self._store.version(), query)):
             return _not_modified(etag)
-        limit, cursor, filters = (
-            query["limit"],
-            query["cursor"],
-            Filters(query["deleted"], query["completed"]),
-        )
+        limit, cursor = query["limit"], query["cursor"]
+        filters = Filters(query["deleted"], query["completed"])
         page = self._store.page(
             limit + 1,
             trash=filters.deleted,
