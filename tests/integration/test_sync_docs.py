@@ -1,0 +1,108 @@
+"""The JavaScript of docs/sync.md, run by node against a live server."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from flask import Flask
+
+from tests.live import gunicorn
+from tests.people import token
+
+BLOCK = re.compile(r"^```js\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+DRIVER = """
+import assert from "node:assert/strict";
+import { TaskSync } from "./sync.mjs";
+
+const [base, token] = process.argv.slice(2);
+const TAG = "The task was changed meanwhile; fetch it again.";
+let online = true;
+const cable = (...request) => (online ? fetch(...request) : Promise.reject(new TypeError("offline")));
+const phone = new TaskSync(base, token);
+const laptop = new TaskSync(base, token, cable);
+const titled = (client, title) => [...client.tasks.values()].find((task) => task.title === title);
+const sorted = (client) => [...client.tasks.values()].sort((a, b) => a.rev - b.rev);
+
+await phone.pull();
+assert.equal(phone.tasks.size, 0);
+for (const title of ["milk", "tea", "rum", "salt"]) await phone.create({ title });
+await laptop.create({ title: "from the laptop" });
+assert.equal(laptop.tasks.size, 5);
+await phone.pull();
+assert.deepEqual(sorted(phone), sorted(laptop));
+
+online = false;
+await assert.rejects(laptop.pull(), /offline/);
+await assert.rejects(laptop.create({ title: "never sent" }), /offline/);
+await phone.update(titled(phone, "milk").id, { title: "oat milk" });
+await phone.remove(titled(phone, "tea").id);
+await phone.update(titled(phone, "rum").id, { completed: true });
+await phone.create({ title: "made meanwhile" });
+assert.ok(titled(laptop, "tea"));
+
+online = true;
+const stale = titled(laptop, "milk");
+await assert.rejects(laptop.update(stale.id, { title: "cow's milk" }), { message: TAG });
+assert.equal(laptop.tasks.get(stale.id).title, "oat milk");
+await laptop.update(stale.id, { title: "cow's milk" });
+const old = titled(phone, "oat milk");
+await assert.rejects(phone.remove(old.id), { message: TAG });
+assert.equal(phone.tasks.get(old.id).title, "cow's milk");
+await laptop.remove(titled(laptop, "salt").id);
+await phone.pull();
+await laptop.pull();
+assert.deepEqual(sorted(phone), sorted(laptop));
+
+const late = new TaskSync(base, token);
+await late.pull();
+assert.deepEqual(sorted(late), sorted(phone));
+process.stdout.write(JSON.stringify(sorted(laptop)));
+"""
+
+
+def node() -> str:
+    """Where node is; a machine of the CI has to have it."""
+    found = shutil.which("node")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("node is not on this machine")
+        pytest.skip("node is not on this machine")
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(migrated_app: Flask, environ: dict[str, str]) -> Iterator[str]:
+    """A gunicorn with two workers over each database."""
+    with gunicorn(environ, "-w", "2") as (address, _):
+        yield address
+
+
+@pytest.fixture
+def address(app: Flask, server: str) -> str:
+    """The server, over an empty database."""
+    return server
+
+
+@pytest.mark.parametrize("mount", ["/v1/tasks", "/api/tasks", "/api/alice/tasks"])
+def test_two_frontends_end_with_the_servers_tasks(
+    mount: str, address: str, secret: str, root: Path, tmp_path: Path
+) -> None:
+    blocks = BLOCK.findall((root / "docs/sync.md").read_text(encoding="utf-8"))
+    assert len(blocks) == 1
+    (tmp_path / "sync.mjs").write_text(blocks[0], encoding="utf-8")
+    (tmp_path / "driver.mjs").write_text(DRIVER, encoding="utf-8")
+    alice = token(secret, "alice")
+    command = [node(), "driver.mjs", address + mount, alice]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    headers = {"Authorization": f"Bearer {alice}"}
+    answer = requests.get(address + mount, headers=headers, timeout=30).json()
+    tasks = answer["tasks"] if mount == "/v1/tasks" else answer
+    assert json.loads(done.stdout) == sorted(tasks, key=lambda task: int(task["rev"]))
+    assert {task["title"] for task in tasks} == {"cow's milk", "rum", "from the laptop", "made meanwhile"}
