@@ -27,8 +27,8 @@ USER_ID_LIMIT = 255
 class User(db.Model):  # type: ignore[name-defined, misc]
     """A token's user, stored with their first write.
 
-    `rev` counts the user's writes; `purged_rev` is the rev up to which deletions were forgotten;
-    `created_at` is null for a user who asked to be forgotten.
+    `rev` counts the user's writes, `purge_count` the purges of their trash; `purged_rev` is the rev up to which
+    deletions were purged; `created_at` is null for a user who asked to be forgotten.
     """
 
     __tablename__ = "users"
@@ -38,6 +38,7 @@ class User(db.Model):  # type: ignore[name-defined, misc]
     name: Mapped[str | None] = mapped_column(Text)
     rev: Mapped[int] = mapped_column(BigInteger)
     purged_rev: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    purge_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     created_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (

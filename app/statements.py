@@ -51,6 +51,12 @@ THIS = (MINE, Task.id == bindparam("task_id"))
 LIVE = Task.deleted_at.is_(None)
 TRASHED = Task.deleted_at.is_not(None)
 THIS_USER = User.id == bindparam("owner")
+OWNER = (
+    User.rev.label("owner_rev"),
+    User.purged_rev.label("purged_rev"),
+    # Grows with each write and with each purge, whose tasks may be older than others purged before.
+    (User.rev + User.purge_count).label("version"),
+)
 STAMP: dict[str, Any] = {"rev": bindparam("new_rev"), "updated_at": bindparam("now")}
 
 
@@ -160,11 +166,10 @@ def page(columns: list[ColumnElement[Any]], trash: bool, filtered: bool, after: 
 
 
 def with_user(tasks: Select[Any]) -> Select[Any]:
-    """The tasks beside their owner's `rev` and `purged_rev`, of one snapshot; one row also without tasks."""
+    """The tasks beside what OWNER tells of their owner, of one snapshot; one row also without tasks."""
     # Joined to one row on no condition, so in a loop: the tasks stay in their order.
     found = tasks.subquery("found")
-    user = (User.rev.label("owner_rev"), User.purged_rev.label("purged_rev"))
-    return select(*found.c, *user).select_from(User).outerjoin(found, true()).where(THIS_USER)
+    return select(*found.c, *OWNER).select_from(User).outerjoin(found, true()).where(THIS_USER)
 
 
 IF_MATCH = Task.rev.in_(bindparam("revs", expanding=True))
@@ -175,7 +180,7 @@ RESTORE = update(Task).where(*THIS, TRASHED).values(deleted_at=None, **STAMP)
 FIND_USER = select(User.id, User.email, User.name, User.rev, utc(User.created_at).label("created_at")).where(
     THIS_USER
 )
-FIND_REVS = select(User.rev.label("owner_rev"), User.purged_rev).where(THIS_USER)
+FIND_OWNER = select(*OWNER).where(THIS_USER)
 # The row stays, with a rev above all that a client may hold, so that none of those passes for a new one.
 FORGET_USER = (
     update(User)
@@ -190,9 +195,8 @@ EXPIRED = (MINE, Task.deleted_at < bindparam("before", type_=Task.deleted_at.typ
 COUNT_EXPIRED = select(func.count().label("count")).select_from(Task).where(*EXPIRED)
 _batch = select(Task.rev).where(*EXPIRED).order_by(Task.rev).limit(bindparam("limit")).subquery()
 LAST_EXPIRED = select(func.max(_batch.c.rev).label("rev"))
+_purged_rev = case((User.purged_rev < bindparam("rev_limit"), bindparam("rev_limit")), else_=User.purged_rev)
 RAISE_PURGED_REV = (
-    update(User)
-    .where(THIS_USER, User.purged_rev < bindparam("rev_limit"))
-    .values(purged_rev=bindparam("rev_limit"))
+    update(User).where(THIS_USER).values(purged_rev=_purged_rev, purge_count=User.purge_count + 1)
 )
 PURGE = delete(Task).where(*EXPIRED, Task.rev <= bindparam("rev_limit"))

@@ -15,11 +15,12 @@ from .database import Row, read, read_one, write
 from .statements import (
     COUNT_EXPIRED,
     DELETE_TASKS,
-    FIND_REVS,
+    FIND_OWNER,
     FIND_USER,
     FORGET_USER,
     LAST_EXPIRED,
     LIST_USERS,
+    OWNER,
     PURGE,
     RAISE_PURGED_REV,
     TaskStatements,
@@ -41,16 +42,15 @@ class Written(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some of a user's tasks, and the user's revs in the same moment."""
+    """Some of a user's tasks, and the user's numbers in the same moment.
+
+    `version` grows with each write of the user and each purge of their trash.
+    """
 
     tasks: list[Row]
-    owner_rev: int
-    purged_rev: int
-
-    @property
-    def version(self) -> int:
-        """A number that grows with each write of the user and each purge of their trash."""
-        return self.owner_rev + self.purged_rev
+    owner_rev: int = 0
+    purged_rev: int = 0
+    version: int = 0
 
 
 class UserStore:
@@ -106,8 +106,9 @@ class TaskStore:
 
     def version(self) -> int:
         """What `page` would answer as its version, for one read by key."""
-        user = read_one(FIND_REVS, self._bind({}))
-        return Page([], **user).version if user else 0
+        owner = read_one(FIND_OWNER, self._bind({}))
+        version: int = owner["version"] if owner else 0
+        return version
 
     def get(self, task_id: str | None) -> Row | None:
         """The task, or None; an id of None is that of no task."""
@@ -156,10 +157,10 @@ class TaskStore:
 
     def _page(self, statement: Executable, params: Row) -> Page:
         rows = read(statement, self._bind(params))
-        revs = (rows[0]["owner_rev"], rows[0]["purged_rev"]) if rows else (0, 0)
+        owner: Row = {}
         for row in rows:
-            del row["owner_rev"], row["purged_rev"]
-        return Page([row for row in rows if row["id"] is not None], *revs)
+            owner = {column.name: row.pop(column.name) for column in OWNER}
+        return Page([row for row in rows if row["id"] is not None], **owner)
 
     def _write(self, statement: Any, task_id: str | None, revs: Revs = None, **params: Any) -> Written:
         """Run `statement` under the owner's next rev; where it writes nothing, nothing is written."""
