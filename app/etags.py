@@ -6,6 +6,8 @@ import re
 from flask import request
 
 ENTITY_TAG = re.compile(r'(W/)?"([!\x23-\x7e\x80-\xff]*)"')
+# RFC 9110, section 5.6.3; Python's own strip() takes the letters NEL and NBSP for white space too.
+SPACE = " \t"
 # A rev as `task_etag` writes it, and no longer than the database's integers.
 REV = re.compile("[1-9][0-9]{0,17}")
 
@@ -25,7 +27,7 @@ def expected_revs() -> list[int] | None:
 
     Comparison is strong: a weak tag matches no version, and neither does what cannot be parsed.
     """
-    header = request.headers.get("If-Match", "*").strip()
+    header = request.headers.get("If-Match", "*").strip(SPACE)
     if header == "*":
         return None
     return [int(tag) for weak, tag in _tags(header) if not weak and REV.fullmatch(tag)]
@@ -33,7 +35,7 @@ def expected_revs() -> list[int] | None:
 
 def is_known(etag: str) -> bool:
     """Whether If-None-Match names that tag, weakly compared, or any."""
-    header = request.headers.get("If-None-Match", "").strip()
+    header = request.headers.get("If-None-Match", "").strip(SPACE)
     return header == "*" or any(f'"{tag}"' == etag for _, tag in _tags(header))
 
 
@@ -43,5 +45,5 @@ def asks_for_change() -> bool:
 
 
 def _tags(header: str) -> list[tuple[str, str]]:
-    found = (ENTITY_TAG.fullmatch(part.strip()) for part in header.split(","))
+    found = (ENTITY_TAG.fullmatch(part.strip(SPACE)) for part in header.split(","))
     return [(match[1] or "", match[2]) for match in found if match]

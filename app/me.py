@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, g, jsonify
 
 from .loading import load_query
-from .schemas import QuerySchema
+from .queries import QuerySchema
 from .store import UserStore
 
 blueprint = Blueprint("me", __name__, url_prefix="/api/me")

@@ -27,8 +27,8 @@ USER_ID_LIMIT = 255
 class User(db.Model):  # type: ignore[name-defined, misc]
     """A token's user, stored with their first write.
 
-    `rev` counts the user's writes, `purge_count` the purges of their trash; `purged_rev` is the rev up to
-    which deletions were purged; `created_at` is null for a user who asked to be forgotten.
+    `rev` counts the user's writes; `purged_rev` is the rev up to which deletions were purged, and
+    `purge_count` how often; `created_at` is null for a user who asked to be forgotten.
     """
 
     __tablename__ = "users"

@@ -54,6 +54,7 @@ THIS_USER = User.id == bindparam("owner")
 OWNER = (
     User.rev.label("owner_rev"),
     User.purged_rev.label("purged_rev"),
+    User.purge_count.label("purge_count"),
     # Grows with each write and with each purge, whose tasks may be older than others purged before.
     (User.rev + User.purge_count).label("version"),
 )
@@ -185,7 +186,14 @@ FIND_OWNER = select(*OWNER).where(THIS_USER)
 FORGET_USER = (
     update(User)
     .where(THIS_USER, User.created_at.is_not(None))
-    .values(rev=User.rev + 1, purged_rev=User.rev + 1, email=None, name=None, created_at=None)
+    .values(
+        rev=User.rev + 1,
+        purged_rev=User.rev + 1,
+        purge_count=User.purge_count + 1,
+        email=None,
+        name=None,
+        created_at=None,
+    )
 )
 DELETE_TASKS = delete(Task).where(MINE)
 

@@ -44,12 +44,13 @@ class Written(NamedTuple):
 class Page(NamedTuple):
     """Some of a user's tasks, and the user's numbers in the same moment.
 
-    `version` grows with each write of the user and each purge of their trash.
+    `version` grows with each write of the user and each purge of their trash, `purge_count` with the latter.
     """
 
     tasks: list[Row]
     owner_rev: int = 0
     purged_rev: int = 0
+    purge_count: int = 0
     version: int = 0
 
 
@@ -69,9 +70,10 @@ class UserStore:
         """Delete the user's tasks, trash included, and all that is known of them but the id and its rev."""
 
         def work(connection: Connection) -> None:
-            # The user's row first: its lock keeps out a task that is being written.
-            connection.execute(FORGET_USER, {"owner": self._user.id})
-            connection.execute(DELETE_TASKS, {"owner": self._user.id})
+            # The user's row first: its lock keeps out a task that is being written. Without a row there is no
+            # lock, and nothing to forget: a first write that is under way comes after this.
+            if connection.execute(FORGET_USER, {"owner": self._user.id}).rowcount:
+                connection.execute(DELETE_TASKS, {"owner": self._user.id})
 
         write(work)
 

@@ -6,35 +6,39 @@ with tasks older than deletions that were purged long ago: between those pages t
 
 from typing import NamedTuple
 
-# In JavaScript's safe integers: a bit for a first sync, 32 for the rev, 20 for what was purged when it began.
+# In JavaScript's safe integers: a bit for a first sync, 32 for the rev, 20 for the count of purges.
 FIRST_SYNC = 1 << 52
-PURGED = 1 << 20
+PURGES = 1 << 20
 MAX_SINCE = (1 << 53) - 1
 
 
 class Position(NamedTuple):
-    """A rev up to which a client knows all; in the midst of a first sync, also the purges known."""
+    """A rev up to which a client knows all; in the midst of a first sync, also the purges before."""
 
     rev: int
-    horizon: int | None = None
+    purges: int | None = None
 
     @classmethod
     def decode(cls, since: int) -> "Position":
         """The position that a client sends."""
         if since < FIRST_SYNC:
             return cls(since)
-        return cls(*divmod(since - FIRST_SYNC, PURGED))
+        return cls(*divmod(since - FIRST_SYNC, PURGES))
 
     def encode(self) -> int:
         """The number to send for it."""
-        return self.rev if self.horizon is None else FIRST_SYNC + self.rev * PURGED + self.horizon
+        return self.rev if self.purges is None else FIRST_SYNC + self.rev * PURGES + self.purges
 
-    def is_expired(self, purged_rev: int) -> bool:
+    def was_given(self, owner_rev: int, purged_rev: int) -> bool:
+        """Whether an answer may have held it; one in the midst of a first sync lies below what was purged."""
+        return self.rev <= owner_rev and (self.purges is None or 0 < self.rev < purged_rev)
+
+    def is_expired(self, purged_rev: int, purge_count: int) -> bool:
         """Whether a deletion that the client has not seen may have been purged."""
-        if self.horizon is not None:
-            return self.horizon != purged_rev % PURGED
+        if self.purges is not None:
+            return self.purges != purge_count % PURGES
         return 0 < self.rev < purged_rev
 
-    def following(self, rev: int, purged_rev: int) -> "Position":
+    def following(self, rev: int, purged_rev: int, purge_count: int) -> "Position":
         """The position after all changes up to `rev`."""
-        return Position(rev, purged_rev % PURGED if rev < purged_rev else None)
+        return Position(rev, purge_count % PURGES if rev < purged_rev else None)

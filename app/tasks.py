@@ -10,17 +10,8 @@ from .database import Row
 from .errors import FieldError, Problem, not_found, precondition_failed, validation_problem
 from .etags import asks_for_change, expected_revs, is_known, list_etag, task_etag
 from .loading import JSON, MERGE_PATCH, has_body, load_body, load_query
-from .schemas import (
-    ChangesQuery,
-    CompletionSchema,
-    Cursor,
-    Filters,
-    ListQuery,
-    QuerySchema,
-    changes_schema,
-    creation_schema,
-    parse_uuid,
-)
+from .queries import ChangesQuery, Cursor, Filters, ListQuery, QuerySchema
+from .schemas import CompletionSchema, changes_schema, creation_schema, parse_uuid
 from .statements import TaskStatements
 from .store import TaskStore, Written
 from .sync import Position
@@ -102,15 +93,16 @@ class TaskViews:
         query = load_query(self._changes_query, status)
         position, limit = Position.decode(query["since"]), query["limit"]
         page = self._store.changes(position.rev, limit + 1)
-        if position.rev > page.owner_rev:
+        if not position.was_given(page.owner_rev, page.purged_rev):
             raise validation_problem(status, "parameter", {"since": FROM_THE_FUTURE})
-        if position.is_expired(page.purged_rev):
+        if position.is_expired(page.purged_rev, page.purge_count):
             raise Problem(410, "sync_expired", "Deletions since then were purged; start again from 0.")
         more = len(page.tasks) > limit
         changed = page.tasks[:limit]
         deleted = [{"id": task["id"], "rev": task["rev"]} for task in changed if task["deleted"]]
         tasks = [task for task in changed if not task.pop("deleted")]
-        following = position.following(changed[-1]["rev"] if more else page.owner_rev, page.purged_rev)
+        last = changed[-1]["rev"] if more else page.owner_rev
+        following = position.following(last, page.purged_rev, page.purge_count)
         return _answer({"tasks": tasks, "deleted": deleted, "rev": following.encode(), "more": more}, 200, {})
 
     def get_task(self, id: str) -> Response:

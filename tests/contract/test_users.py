@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from tests.contract.expect import API, V1, create, each_mount, expect_problem, rev
 from tests.mounts import MOUNTS, Mount
@@ -119,6 +121,25 @@ def test_deleting_oneself_twice_is_204_and_takes_every_task_and_all_that_was_kno
     for mount in MOUNTS:
         assert mount.tasks(alice.get(mount.path())) == []
         assert alice.get(mount.path(rest=f"/{kept}")).status_code == 404
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_first_write_beside_a_deletion_of_oneself_comes_after_it_whole(alice: Person) -> None:
+    """SQLite has one writer at a time, so nothing comes between there."""
+    written: list[dict[str, Any]] = []
+
+    def write_now(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith("UPDATE users") and not written:
+            written.append({})
+            written[0] = create(API, alice)
+
+    event.listen(Engine, "after_cursor_execute", write_now)
+    try:
+        assert alice.delete("/api/me").status_code == 204
+    finally:
+        event.remove(Engine, "after_cursor_execute", write_now)
+    assert alice.get("/api/tasks").get_json() == written
+    assert me(alice)["rev"] == written[0]["rev"] == 1
 
 
 def test_the_rev_of_one_who_comes_back_goes_on(person: Callable[..., Person]) -> None:

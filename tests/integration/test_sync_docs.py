@@ -59,6 +59,30 @@ await phone.pull();
 await laptop.pull();
 assert.deepEqual(sorted(phone), sorted(laptop));
 
+// A slow answer under way, and another pull meanwhile: the copy still ends as the server's.
+let slow = (answer) => answer;
+const tablet = new TaskSync(base, token, async (...request) => slow(await fetch(...request)));
+await phone.create({ title: "soon gone" });
+let arrived, release;
+const arrival = new Promise((resolve) => (arrived = resolve));
+const held = new Promise((resolve) => (release = resolve));
+slow = async (answer) => {
+  slow = (next) => next;
+  arrived();
+  await held;
+  return answer;
+};
+const first = tablet.pull();
+await arrival;
+await phone.remove(titled(phone, "soon gone").id);
+const second = tablet.pull();
+await Promise.race([second, new Promise((resolve) => setImmediate(resolve))]);
+release();
+await Promise.all([first, second]);
+await phone.pull();
+await laptop.pull();
+assert.deepEqual(sorted(tablet), sorted(phone));
+
 const late = new TaskSync(base, token);
 await late.pull();
 assert.deepEqual(sorted(late), sorted(phone));

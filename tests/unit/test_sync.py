@@ -2,16 +2,16 @@
 
 import pytest
 
-from app.sync import FIRST_SYNC, MAX_SINCE, PURGED, Position
+from app.sync import FIRST_SYNC, MAX_SINCE, PURGES, Position
 
 REVS = [0, 1, 2, 1000, 2**31, 2**32 - 1]
 
 
 @pytest.mark.parametrize("rev", REVS)
-@pytest.mark.parametrize("horizon", [None, 0, 1, 7, PURGED - 1])
-def test_a_position_is_read_as_it_was_written(rev: int, horizon: int | None) -> None:
-    number = Position(rev, horizon).encode()
-    assert Position.decode(number) == (rev, horizon)
+@pytest.mark.parametrize("purges", [None, 0, 1, 7, PURGES - 1])
+def test_a_position_is_read_as_it_was_written(rev: int, purges: int | None) -> None:
+    number = Position(rev, purges).encode()
+    assert Position.decode(number) == (rev, purges)
     assert 0 <= number <= MAX_SINCE == 2**53 - 1
 
 
@@ -21,39 +21,57 @@ def test_a_position_outside_a_first_sync_is_a_bare_rev(rev: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("position", "purged", "expired"),
+    ("position", "purged_rev", "purge_count", "expired"),
     [
-        (Position(0), 0, False),
-        (Position(0), 9, False),
-        (Position(1), 0, False),
-        (Position(8), 9, True),
-        (Position(9), 9, False),
-        (Position(10), 9, False),
-        (Position(3, 9), 9, False),
-        (Position(3, 9), 10, True),
-        (Position(3, 9), PURGED + 9, False),
-        (Position(3, 9), PURGED + 10, True),
+        (Position(0), 0, 0, False),
+        (Position(0), 9, 2, False),
+        (Position(1), 0, 0, False),
+        (Position(8), 9, 2, True),
+        (Position(9), 9, 2, False),
+        (Position(10), 9, 2, False),
+        (Position(3, 2), 9, 2, False),
+        (Position(3, 2), 9, 3, True),
+        (Position(3, 2), PURGES + 9, 3, True),
     ],
 )
 def test_a_position_expires_with_a_deletion_it_has_not_seen(
-    position: Position, purged: int, expired: bool
+    position: Position, purged_rev: int, purge_count: int, expired: bool
 ) -> None:
-    assert position.is_expired(purged) is expired
+    assert position.is_expired(purged_rev, purge_count) is expired
 
 
 @pytest.mark.parametrize(
-    ("rev", "purged", "following"),
+    ("position", "owner_rev", "purged_rev", "given"),
     [
-        (5, 0, Position(5)),
-        (5, 5, Position(5)),
-        (4, 5, Position(4, 5)),
-        (4, PURGED + 5, Position(4, 5)),
-        (0, 0, Position(0)),
+        (Position(0), 0, 0, True),
+        (Position(5), 5, 0, True),
+        (Position(6), 5, 0, False),
+        (Position(3, 1), 9, 4, True),
+        (Position(4, 1), 9, 4, False),
+        (Position(0, 1), 9, 4, False),
+        (Position(3, 1), 2, 4, False),
+        (Position(0, 0), 9, 0, False),
+    ],
+)
+def test_a_position_that_no_answer_gave_is_told(
+    position: Position, owner_rev: int, purged_rev: int, given: bool
+) -> None:
+    assert position.was_given(owner_rev, purged_rev) is given
+
+
+@pytest.mark.parametrize(
+    ("rev", "purged_rev", "purge_count", "following"),
+    [
+        (5, 0, 0, Position(5)),
+        (5, 5, 1, Position(5)),
+        (4, 5, 1, Position(4, 1)),
+        (4, 5, PURGES + 1, Position(4, 1)),
+        (0, 0, 0, Position(0)),
     ],
 )
 @pytest.mark.parametrize("before", [Position(0), Position(1), Position(1, 5)])
-def test_only_below_the_horizon_a_position_carries_it(
-    before: Position, rev: int, purged: int, following: Position
+def test_only_below_what_was_purged_a_position_carries_the_purges(
+    before: Position, rev: int, purged_rev: int, purge_count: int, following: Position
 ) -> None:
-    assert before.following(rev, purged) == following
-    assert not following.is_expired(purged)
+    assert before.following(rev, purged_rev, purge_count) == following
+    assert not following.is_expired(purged_rev, purge_count)

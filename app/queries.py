@@ -1,0 +1,137 @@
+"""What queries may hold: marshmallow schemas, and the cursor of a list."""
+
+import base64
+import binascii
+import re
+import struct
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, NamedTuple
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
+
+from .errors import FieldError
+from .schemas import NOT_A_BOOLEAN
+from .sync import MAX_SINCE
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_PAGE = 500
+MAX_CHANGES = 1000
+UNKNOWN_PARAMETER = FieldError("unknown_parameter", "is not a parameter of this address.")
+CURSOR = "Where the page before ended, as its answer tells; it goes with the same filters."
+BAD_CURSOR = [FieldError("invalid", "is not the cursor of a list with these filters.")]
+
+
+class TrueFalse(fields.Boolean):
+    """`true` or `false` in a query, in any letter case."""
+
+    default_error_messages = {"invalid": NOT_A_BOOLEAN}  # noqa: RUF012
+
+    def __init__(self, about: str, **kwargs: Any) -> None:
+        super().__init__(metadata={"description": about}, **kwargs)
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
+        try:
+            return {"true": True, "false": False}[value.lower()]
+        except KeyError:
+            raise self.make_error("invalid") from None
+
+
+class Count(fields.Integer):
+    """A whole number from `low` to `high`, in ASCII digits; marshmallow's own takes 1.5 as well."""
+
+    def __init__(self, low: int, high: int, about: str, **kwargs: Any) -> None:
+        super().__init__(metadata={"description": about, "minimum": low, "maximum": high}, **kwargs)
+        self.low, self.high = low, high
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
+        if not (re.fullmatch("[0-9]{1,18}", value) and self.low <= int(value) <= self.high):
+            detail = f"must be a whole number from {self.low} to {self.high}."
+            raise ValidationError([FieldError("out_of_range", detail)])
+        return int(value)
+
+
+# Microseconds since 1970, the id, the place of the filters in FILTERS.
+CURSOR_FORMAT = struct.Struct(">q16sB")
+
+
+class Filters(NamedTuple):
+    """Which of a user's tasks a list shows."""
+
+    deleted: bool
+    completed: bool | None
+
+
+FILTERS = [Filters(deleted, completed) for deleted in (False, True) for completed in (None, False, True)]
+
+
+class Cursor(NamedTuple):
+    """Where a page of a list ended, and the filters of that list."""
+
+    time: datetime
+    id: str
+    filters: "Filters"
+
+    @classmethod
+    def after(cls, task: Mapping[str, Any], filters: "Filters") -> "Cursor":
+        """The cursor that goes on behind `task`."""
+        # A task in the trash does not change any more: it was updated when it was deleted.
+        time = task["updated_at" if filters.deleted else "created_at"]
+        return cls(time.replace(tzinfo=UTC), task["id"], filters)
+
+    def encode(self) -> str:
+        """As opaque text for a URL."""
+        micros = (self.time - EPOCH) // timedelta(microseconds=1)
+        packed = CURSOR_FORMAT.pack(micros, uuid.UUID(self.id).bytes, FILTERS.index(self.filters))
+        return base64.urlsafe_b64encode(packed).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> "Cursor":
+        """The reverse of `encode`. Raises ValueError for any other text."""
+        try:
+            micros, raw_id, filters = CURSOR_FORMAT.unpack(base64.b64decode(text, b"-_", validate=True))
+            time = EPOCH + timedelta(microseconds=micros)
+            return cls(time, str(uuid.UUID(bytes=raw_id)), FILTERS[filters])
+        except (binascii.Error, struct.error, OverflowError, IndexError) as error:
+            raise ValueError("not a cursor") from error
+
+
+class CursorField(fields.String):
+    """A `Cursor`, as the answer before gave it."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
+        try:
+            return Cursor.decode(value)
+        except ValueError:
+            raise ValidationError(BAD_CURSOR) from None
+
+
+class QuerySchema(Schema):
+    """The query of an address that takes none."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages: ClassVar[dict[str, Any]] = {"unknown": UNKNOWN_PARAMETER}  # type: ignore[misc]
+
+
+class ListQuery(QuerySchema):
+    """The query of a list."""
+
+    completed = TrueFalse("Only tasks that are, or are not, completed.", load_default=None, allow_none=False)
+    deleted = TrueFalse("The trash instead, deleted last first.", load_default=False)
+    limit = Count(1, MAX_PAGE, "How many tasks at most.", load_default=100)
+    cursor = CursorField(load_default=None, allow_none=False, metadata={"description": CURSOR})
+
+    @validates_schema
+    def check_cursor(self, query: dict[str, Any], **_kwargs: Any) -> None:
+        if query["cursor"] and query["cursor"].filters != (query["deleted"], query["completed"]):
+            raise ValidationError({"cursor": BAD_CURSOR})
+
+
+class ChangesQuery(QuerySchema):
+    """The query of a user's changes."""
+
+    since = Count(0, MAX_SINCE, "The `rev` of the answer before; 0 for everything.", load_default=0)
+    limit = Count(1, MAX_CHANGES, "How many changes at most.", load_default=500)
