@@ -5,7 +5,7 @@ HOST ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock clean
+.PHONY: help run test lint format openapi lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -26,6 +26,10 @@ lint: .venv/dev ## check style and types
 format: .venv/dev ## put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+openapi: .venv/dev ## write docs/openapi.json anew
+	@BETTER_AUTH_SECRET=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))') BETTER_AUTH_URL= JWT_JWKS_URL= \
+	  $(BIN)/flask openapi --output docs/openapi.json
 
 lock: .venv/dev ## renew the pinned versions of all requirements
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from flask import Flask, request
 from werkzeug.exceptions import NotFound
 
-from . import auth, cli, errors, headers, logs, me, ops
+from . import auth, cli, docs, errors, headers, logs, me, ops
 from .config import ROOT, Settings
 from .contracts import CONTRACTS, TaskIdConverter
 from .extensions import OrjsonProvider, db, migrate
@@ -42,6 +42,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         # Werkzeug cuts a body of unknown length here without a word; loading.py refuses the byte beyond.
         MAX_CONTENT_LENGTH=MAX_BODY + 1,
         PROPAGATE_EXCEPTIONS=False,
+        DOCS=settings.docs,
     )
     # The contracts know no redirects: a slash at the end is the same address, a double one is none.
     app.url_map.strict_slashes = False
@@ -63,4 +64,5 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         app.register_blueprint(tasks_blueprint(contract, dialect))
     app.register_blueprint(me.blueprint)
     app.register_blueprint(ops.blueprint)
+    app.register_blueprint(docs.blueprint)
     return app

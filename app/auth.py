@@ -11,7 +11,7 @@ from .tokens import InvalidToken, TokenVerifier
 log = logging.getLogger(__name__)
 
 # Everything outside these blueprints needs a token, so that a forgotten route is closed, not open.
-PUBLIC_BLUEPRINTS = frozenset({"ops"})
+PUBLIC_BLUEPRINTS = frozenset({"docs", "ops"})
 
 
 def unauthorized(code: str, detail: str, challenge: str) -> Problem:

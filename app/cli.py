@@ -2,12 +2,14 @@
 
 import socket
 from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
 
 import click
 from flask import Flask
 from flask.cli import AppGroup
 
 from .config import Settings
+from .openapi import document_of
 from .store import purge
 from .tokens import InvalidToken, TokenVerifier, sign
 
@@ -56,6 +58,12 @@ def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
         days = settings.trash_days if older_than is None else older_than
         count = purge(datetime.now(UTC) - timedelta(days=days), dry_run=dry_run)
         click.echo(f"{'Would remove' if dry_run else 'Removed'} {count} tasks deleted over {days} days ago.")
+
+    @app.cli.command("openapi")
+    @click.option("--output", type=click.File("wb"), default="-", help="A file; default standard output.")
+    def openapi(output: BinaryIO) -> None:
+        """Write the OpenAPI document."""
+        output.write(document_of(app))
 
     @app.cli.command("welcome")
     def welcome() -> None:

@@ -22,6 +22,7 @@ ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 SECRETS = ("BETTER_AUTH_SECRET", "JWT_SECRET_KEY")
 KEY_SETS = ("BETTER_AUTH_URL", "JWT_JWKS_URL")
 ANY_AUDIENCE = ("*",)
+ON_OFF = ("on", "off")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -51,6 +52,7 @@ class Settings:
     max_overflow: int
     pool_timeout: int
     log_level: str
+    docs: bool
     trash_days: int
     host: str
     port: int
@@ -84,6 +86,7 @@ class Settings:
             max_overflow=_integer(env, "DB_MAX_OVERFLOW", 5, 0, 1000),
             pool_timeout=_integer(env, "DB_POOL_TIMEOUT", 5, 1, 60),
             log_level=_choice(env, "LOG_LEVEL", "INFO", LOG_LEVELS),
+            docs=_choice(env, "DOCS", "on", ON_OFF) == "on",
             trash_days=_integer(env, "TRASH_DAYS", 30, 0, 36_500),
             host=env.get("HOST") or "127.0.0.1",
             port=_integer(env, "PORT", 8000, 1, 65535),
@@ -199,8 +202,9 @@ def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: in
 
 
 def _choice(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    value = (env.get(name) or default).upper()
-    if value not in choices:
+    given = (env.get(name) or default).lower()
+    value = next((choice for choice in choices if choice.lower() == given), None)
+    if value is None:
         raise ConfigError(f"{name}: must be one of {', '.join(choices)}.")
     return value
 

@@ -20,7 +20,8 @@ class Contract:
     """One mount of the tasks API.
 
     `text_field` is the JSON name of the long text and `text_limit` its length in code points; `envelope` says
-    whether a task and a list come wrapped in an object; `completion` is method, last path segment and view.
+    whether a task and a list come wrapped in an object; `completion` is method, last path segment and view;
+    `about` and `operation_prefix` are the OpenAPI document's words for people and for programs.
     """
 
     name: str
@@ -31,7 +32,14 @@ class Contract:
     shows_owner: bool
     invalid_status: int
     completion: tuple[str, str, str]
+    about: str
+    operation_prefix: str = ""
     task_rule: str = "/<task_id('changes'):id>"
+
+    @property
+    def schema_prefix(self) -> str:
+        """What the names of its schemas begin with in the OpenAPI document."""
+        return self.name.capitalize()
 
 
 CONTRACTS = (
@@ -44,6 +52,7 @@ CONTRACTS = (
         shows_owner=False,
         invalid_status=422,
         completion=("POST", "toggle", "toggle"),
+        about="Answers are wrapped in an object, the long text is called `details`, invalid input is 422.",
     ),
     Contract(
         name="api",
@@ -54,6 +63,8 @@ CONTRACTS = (
         shows_owner=True,
         invalid_status=400,
         completion=("PATCH", "complete", "complete"),
+        about="Tasks and lists are bare, the long text is called `description`, invalid input is 400.",
+        operation_prefix="api",
         # `/api/tasks/tasks` is the list of the user who is called "tasks", on the mount below.
         task_rule="/<task_id('changes', 'tasks'):id>",
     ),
@@ -66,6 +77,8 @@ CONTRACTS = (
         shows_owner=True,
         invalid_status=400,
         completion=("PATCH", "complete", "complete"),
+        about="As `/api/tasks`, with the user in the path, who must be the token's: else 403.",
+        operation_prefix="user",
     ),
 )
 

@@ -84,6 +84,25 @@ def not_found() -> Problem:
     return Problem(404, "not_found", "There is no such task.")
 
 
+def problem_body(
+    status: int, code: str, detail: str, errors: list[dict[str, str]] | None, request_id: str, *, v1: bool
+) -> dict[str, Any]:
+    """The members of RFC 9457, those of our own, and on v1 the `error` that it had before them."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTP_STATUS_CODES.get(status, "Unknown Error"),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": request_id,
+    }
+    if errors:
+        body["errors"] = errors
+    if v1:
+        body["error"] = {"code": code, "message": detail, "details": errors or None}
+    return body
+
+
 def problem_response(error: HTTPException) -> Response:
     """Any HTTP error as `application/problem+json`, its own headers (such as `Allow`) kept."""
     status = error.code or 500
@@ -94,18 +113,7 @@ def problem_response(error: HTTPException) -> Response:
         fallback = (title.lower().replace(" ", "_"), f"{title}.")
         code, detail = SENTENCES.get(status, fallback)
         errors, headers = None, {}
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "code": code,
-        "detail": detail,
-        "request_id": g.request_id,
-    }
-    if errors:
-        body["errors"] = errors
-    if has_error_member(request.path):
-        body["error"] = {"code": code, "message": detail, "details": errors or None}
+    body = problem_body(status, code, detail or "", errors, g.request_id, v1=has_error_member(request.path))
     response: Response = error.get_response()  # type: ignore[assignment]
     response.data = current_app.json.dumps(body)
     response.content_type = "application/problem+json"

@@ -8,7 +8,6 @@ from alembic.script import ScriptDirectory
 from flask import Blueprint, Response, current_app, jsonify
 
 from .config import ROOT
-from .contracts import CONTRACTS
 from .errors import Problem
 from .extensions import db
 
@@ -29,13 +28,6 @@ def ready() -> Response:
     if not _is_migrated_in_time():
         raise Problem(503, "service_unavailable", "The database does not answer, or lacks migrations.")
     return jsonify(status="ready")
-
-
-@blueprint.get("/")
-def index() -> Response:
-    """Name the mounts."""
-    mounts = {contract.name: contract.prefix.replace("<", "{").replace(">", "}") for contract in CONTRACTS}
-    return jsonify(name="Tasks API", mounts=mounts)
 
 
 def _is_migrated_in_time() -> bool:

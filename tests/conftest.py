@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine
 
 from app import create_app
 from app.extensions import db
+from tests.document import CheckedClient
 from tests.people import Person
 from tests.postgres import scratch_database, server
 
@@ -66,6 +67,7 @@ def environ(database_url: str, secret: str) -> dict[str, str]:
 def migrated_app(environ: dict[str, str]) -> Iterator[Flask]:
     """The application over a migrated database."""
     app = create_app(environ)
+    app.test_client_class = CheckedClient
     with app.app_context():
         upgrade()
         if db.engine.dialect.name == "postgresql":

@@ -14,6 +14,7 @@ from tests.people import Person
 
 NEVER_WAS = "01890a5d-ac96-774b-bcce-b302099a8057"
 NO_TASK = "There is no such task."
+NOTHING = "There is nothing at this address."
 NO_JSON = "The body is not valid JSON."
 NO_TOKEN = "Send a token in the Authorization header, as in: Bearer <token>."
 TITLES = {

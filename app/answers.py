@@ -1,0 +1,143 @@
+"""What goes out, as marshmallow schemas: they document the answers, which the statements' columns make."""
+
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, validate
+
+from .contracts import Contract
+from .models import DESCRIPTION_LIMIT, TITLE_LIMIT
+
+CODES = (
+    *("bad_request", "malformed_json", "validation_error", "unauthorized", "invalid_token", "forbidden"),
+    *("not_found", "conflict", "sync_expired", "precondition_failed", "payload_too_large"),
+    *("unsupported_media_type", "too_many_requests", "internal_error", "service_unavailable"),
+)
+FIELD_CODES = (
+    *("required", "invalid_type", "invalid", "too_long", "out_of_range", "invalid_character"),
+    *("unknown_field", "unknown_parameter", "repeated_parameter"),
+)
+
+
+class Answer(Schema):
+    """An answer's body; clients have to bear that fields are added."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+def always(field: type[fields.Field[Any]], about: str = "", **kwargs: Any) -> Any:
+    """A member that is always there."""
+    metadata = kwargs.pop("metadata", {}) | ({"description": about} if about else {})
+    return field(required=True, metadata=metadata, **kwargs)
+
+
+def rev_field(about: str, low: int = 0) -> Any:
+    return always(fields.Integer, about, validate=validate.Range(min=low), metadata={"format": "int64"})
+
+
+class FieldProblem(Answer):
+    """Why a field or a query parameter is refused."""
+
+    pointer = fields.String(metadata={"description": "The body's field (RFC 6901); empty for the whole."})
+    parameter = fields.String(metadata={"description": "The query's parameter."})
+    code = always(fields.String, "For programs.", validate=validate.OneOf(FIELD_CODES))
+    detail = always(fields.String, "To show beside the field.")
+
+
+class Problem(Answer):
+    """An error, as RFC 9457 problem details."""
+
+    type = always(fields.String, validate=validate.OneOf(["about:blank"]))
+    title = always(fields.String, "The status in words.")
+    status = always(fields.Integer, validate=validate.Range(400, 599))
+    code = always(fields.String, "For programs.", validate=validate.OneOf(CODES))
+    detail = always(fields.String, "One sentence to show.")
+    request_id = always(fields.String, "What the service's log has this request under.")
+    errors = fields.List(fields.Nested(FieldProblem), metadata={"description": "What is invalid."})
+
+
+class ErrorMember(Answer):
+    """The error once more, in v1's own words."""
+
+    code = always(fields.String, validate=validate.OneOf(CODES))
+    message = always(fields.String)
+    details = always(fields.List, cls_or_instance=fields.Nested(FieldProblem), allow_none=True)
+
+
+class V1Problem(Problem):
+    """An error, as RFC 9457 problem details and in v1's own words."""
+
+    error = always(fields.Nested, nested=ErrorMember)
+
+
+class Deletion(Answer):
+    """A task that is gone, or lies in the trash."""
+
+    id = always(fields.UUID)
+    rev = rev_field("The user's `rev` at the deletion.", 1)
+
+
+class Me(Answer):
+    """What is stored of a user; for one who never wrote, what the token says."""
+
+    id = always(fields.String, "The user's id in the token.")
+    email = always(fields.String, allow_none=True)
+    name = always(fields.String, allow_none=True)
+    rev = rev_field("How many writes there were.")
+    created_at = always(fields.DateTime, "The time of the first write.", allow_none=True)
+
+
+class Health(Answer):
+    status = always(fields.String, validate=validate.OneOf(["healthy"]))
+
+
+class Readiness(Answer):
+    status = always(fields.String, validate=validate.OneOf(["ready"]))
+
+
+# Those before are parts of those behind.
+FIXED_ANSWERS: dict[str, type[Schema]] = {
+    "FieldProblem": FieldProblem,
+    "Problem": Problem,
+    "ErrorMember": ErrorMember,
+    "V1Problem": V1Problem,
+    "Deletion": Deletion,
+    "Me": Me,
+    "Health": Health,
+    "Readiness": Readiness,
+}
+
+
+def task_answers(contract: Contract) -> dict[str, Schema]:
+    """The contract's answers with tasks, by name; `TaskAnswer` and `TaskList` where it wraps them."""
+    task = Answer.from_dict(
+        {
+            "id": always(fields.UUID, "Made by the server (version 7), or sent by the client."),
+            **({"user_id": always(fields.String, "The owner.")} if contract.shows_owner else {}),
+            "title": always(fields.String, validate=validate.Length(1, TITLE_LIMIT)),
+            contract.text_field: always(
+                fields.String, validate=validate.Length(max=DESCRIPTION_LIMIT), allow_none=True
+            ),
+            "completed": always(fields.Boolean),
+            "rev": rev_field("The owner's `rev` at the last write: the task's version.", 1),
+            "created_at": always(fields.DateTime),
+            "updated_at": always(fields.DateTime),
+        },
+        name=f"{contract.schema_prefix}Task",
+    )
+    tasks = always(fields.List, cls_or_instance=fields.Nested(task))
+    since = always(fields.Integer, "What to send as `since` next.", metadata={"format": "int64"})
+    changes = Answer.from_dict(
+        {
+            "tasks": tasks,
+            "deleted": always(fields.List, cls_or_instance=fields.Nested(Deletion)),
+            "rev": since,
+            "more": always(fields.Boolean, "Whether to ask again at once."),
+        }
+    )
+    answers: dict[str, type[Schema]] = {"Task": task, "Changes": changes}
+    if contract.envelope:
+        cursor = always(fields.String, "What to send as `cursor`; null on the last page.", allow_none=True)
+        answers["TaskAnswer"] = Answer.from_dict({"task": always(fields.Nested, nested=task)})
+        answers["TaskList"] = Answer.from_dict({"tasks": tasks, "next_cursor": cursor})
+    return {name: schema() for name, schema in answers.items()}

@@ -1,0 +1,224 @@
+"""The OpenAPI 3.1 document, made of the routes, the contracts, the schemas and the views' docstrings."""
+
+import inspect
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Flask
+from marshmallow import Schema
+from werkzeug.routing import Rule
+
+from .answers import FIXED_ANSWERS, task_answers
+from .auth import PUBLIC_BLUEPRINTS
+from .contracts import CONTRACTS, Contract
+from .operations import (
+    FIXED_EXAMPLES,
+    HEADERS,
+    OPERATIONS,
+    OPTIONAL_HEADERS,
+    PATH_PARAMETERS,
+    PLAIN_SCHEMAS,
+    PRECONDITIONS,
+    PROBLEM_HEADERS,
+    PROBLEMS,
+    REASONS,
+    TAGS,
+    TASK_OPERATIONS,
+    Operation,
+    problem_examples,
+    task_examples,
+)
+from .schemas import READ_ONLY, CompletionSchema, changes_schema, creation_schema
+
+VERSION = "1.0.0"
+PROBLEM_JSON = "application/problem+json"
+DESCRIPTION = """\
+Each user's tasks, and nobody else's. A token of your sign-in service tells who asks: press **Authorize**,
+paste one, and try.
+
+The same tasks answer on three mounts, which differ in their words alone; take the one that your frontend was
+written for. Every error is [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details, with a `code`
+for programs and a `detail` to show. [docs/api.md](docs/api.md) tells all of it, with examples.
+"""
+
+
+def document_of(app: Flask) -> bytes:
+    """The document as JSON, built at the first call."""
+    built: bytes | None = app.extensions.get("openapi")
+    if built is None:
+        built = orjson.dumps(Document(app).build(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        app.extensions["openapi"] = built
+    return built
+
+
+def path_of(rule: str) -> str:
+    """A rule as OpenAPI writes it: `{id}` for `<task_id('changes'):id>`."""
+    return re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule)
+
+
+def tag_of(contract: Contract) -> str:
+    """What the document calls a mount."""
+    return f"Tasks on {path_of(contract.prefix)}"
+
+
+class Document:
+    """The document of an application, while it is being built."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        plugin = MarshmallowPlugin()
+        about = {tag_of(contract): contract.about for contract in CONTRACTS} | TAGS
+        self._spec = APISpec(
+            "Tasks API",
+            VERSION,
+            "3.1.0",
+            plugins=[plugin],
+            info={"description": DESCRIPTION},
+            # Relative to the document, so that it holds wherever the service is mounted.
+            servers=[{"url": ".", "description": "This service"}],
+            security=[{"token": []}],
+            tags=[{"name": name, "description": description} for name, description in about.items()],
+        )
+        self._converter: Any = plugin.converter
+
+    def build(self) -> dict[str, Any]:
+        """All of it, in JSON's types."""
+        self._add_components()
+        contracts = {contract.name: contract for contract in CONTRACTS}
+        for rule in self._app.url_map.iter_rules():
+            blueprint, view = rule.endpoint.split(".")
+            contract = contracts.get(blueprint)
+            operation = TASK_OPERATIONS[view] if contract else OPERATIONS.get(rule.endpoint)
+            if operation:
+                (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+                described = self._operation(rule, operation, contract)
+                self._spec.path(path_of(rule.rule), operations={method.lower(): described})
+        return self._spec.to_dict()
+
+    def _add_components(self) -> None:
+        components = self._spec.components
+        scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        components.security_scheme("token", scheme | {"description": "A token of your sign-in service."})
+        for name, (about, example) in HEADERS.items():
+            header = {"description": about, "schema": {"type": "string"}, "example": example}
+            components.header(name, header | {"required": name not in OPTIONAL_HEADERS})
+        for name, answer_type in FIXED_ANSWERS.items():
+            components.schema(name, schema=answer_type)
+        for name, schema in PLAIN_SCHEMAS.items():
+            components.schema(name, schema)
+        for contract in CONTRACTS:
+            self._add_schemas(contract)
+
+    def _add_schemas(self, contract: Contract) -> None:
+        add, prefix = self._spec.components.schema, contract.schema_prefix
+        for name, answer in task_answers(contract).items():
+            add(prefix + name, schema=answer)
+        if not contract.envelope:
+            add(f"{prefix}TaskList", {"type": "array", "items": _ref("schemas", f"{prefix}Task")})
+        new = self._body_schema(creation_schema(contract)())
+        # By reference: openapi-typescript makes a member whose default it sees one that must be sent.
+        new["properties"]["completed"] = _ref("schemas", "Completed")
+        add(f"{prefix}NewTask", new)
+        add(f"{prefix}TaskChanges", self._body_schema(changes_schema(contract)(partial=True)))
+        if "complete" in contract.completion:
+            add(f"{prefix}Completion", self._body_schema(CompletionSchema()))
+
+    def _body_schema(self, schema: Schema) -> dict[str, Any]:
+        described: dict[str, Any] = self._converter.schema2jsonschema(schema)
+        for name in sorted(READ_ONLY - schema.fields.keys()):
+            described["properties"][name] = {"description": "Ignored, so that a task can be sent as it came."}
+        return described
+
+    def _operation(self, rule: Rule, operation: Operation, contract: Contract | None) -> dict[str, Any]:
+        view = self._app.view_functions[rule.endpoint]
+        public = rule.endpoint.split(".")[0] in PUBLIC_BLUEPRINTS
+        described: dict[str, Any] = {
+            "operationId": operation.id,
+            "summary": inspect.cleandoc(view.__doc__ or "").rstrip("."),
+            "tags": [tag_of(contract) if contract else operation.tag],
+            "parameters": self._parameters(rule, operation),
+            "responses": {},
+        }
+        if contract:
+            described["operationId"] = _camel_case(f"{contract.operation_prefix}_{view.__name__}")
+        if contract and operation.body:
+            described["requestBody"] = _request_body(operation, contract)
+        for status in operation.statuses:
+            # A create that was made before tells no place.
+            headers = [name for name in operation.headers if (name, status) != ("Location", 200)]
+            content = _content(operation, contract) if status in (200, 201) else {}
+            described["responses"][str(status)] = _response(REASONS[status], headers, content)
+        for status in _problems(operation, contract, public=public):
+            described["responses"][str(status)] = self._problem(
+                status, v1=bool(contract and contract.envelope)
+            )
+        if public:
+            described["security"] = []
+        return described
+
+    def _problem(self, status: int, *, v1: bool) -> dict[str, str]:
+        prefix = "V1" if v1 else ""
+        name = prefix + PROBLEMS[status][0]
+        if name not in self._spec.components.responses:
+            shown = problem_examples(status, v1=v1)
+            about = f"The `code` is {' or '.join(f'`{code}`' for code in shown)}."
+            content = {PROBLEM_JSON: {"schema": _ref("schemas", f"{prefix}Problem"), "examples": shown}}
+            response = _response(about, PROBLEM_HEADERS.get(status, ()), content)
+            self._spec.components.response(name, response)
+        return _ref("responses", name)
+
+    def _parameters(self, rule: Rule, operation: Operation) -> list[dict[str, Any]]:
+        parameters = [PATH_PARAMETERS[name] for name in ("user_id", "id") if name in rule.arguments]
+        for parameter in self._converter.schema2parameters(operation.query(), location="query"):
+            if parameter["schema"].get("default", ...) is None:
+                del parameter["schema"]["default"]
+            parameters.append(parameter)
+        if operation.precondition:
+            header = {"in": "header", "name": operation.precondition, "schema": {"type": "string"}}
+            parameters.append(header | {"description": PRECONDITIONS[operation.precondition]})
+        return parameters
+
+
+def _request_body(operation: Operation, contract: Contract) -> dict[str, Any]:
+    schema = _ref("schemas", contract.schema_prefix + operation.body)
+    media = {"schema": schema, "example": task_examples(contract)[operation.body]}
+    return {"required": operation.body_required, "content": dict.fromkeys(operation.body_types, media)}
+
+
+def _content(operation: Operation, contract: Contract | None) -> dict[str, Any]:
+    name, prefix = operation.answer, contract.schema_prefix if contract else ""
+    if not name:
+        return {}
+    examples = task_examples(contract) if contract else FIXED_EXAMPLES
+    wrapped = "Answer" if contract and contract.envelope and name == "Task" else ""
+    media = {"schema": _ref("schemas", prefix + name + wrapped), "example": examples[name]}
+    return {operation.media_type: media}
+
+
+def _problems(operation: Operation, contract: Contract | None, *, public: bool) -> list[int]:
+    statuses = set(operation.problems)
+    if not public:
+        statuses |= {401, 429, 500, 503, contract.invalid_status if contract else 400}
+    if operation.body:
+        statuses |= {400, 413, 415}
+    if contract and "user_id" in contract.prefix:
+        statuses.add(403)
+    return sorted(statuses)
+
+
+def _response(about: str, headers: Iterable[str], content: dict[str, Any]) -> dict[str, Any]:
+    described = {name: _ref("headers", name) for name in (*headers, "X-Request-ID")}
+    return {"description": about, "headers": described} | ({"content": content} if content else {})
+
+
+def _ref(kind: str, name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _camel_case(text: str) -> str:
+    first, *others = text.strip("_").split("_")
+    return first + "".join(word.capitalize() for word in others)

@@ -1,0 +1,211 @@
+"""What the OpenAPI document says of each operation beside its route, its schemas and its docstring."""
+
+from typing import Any, NamedTuple
+
+from marshmallow import Schema
+
+from .contracts import Contract
+from .errors import problem_body
+from .loading import JSON, MERGE_PATCH
+from .models import USER_ID_LIMIT
+from .queries import ChangesQuery, ListQuery, QuerySchema
+
+
+class Operation(NamedTuple):
+    """A view's part of the document.
+
+    `answer` and `body` name schemas, `headers` are those of its successes, `problems` the statuses that are
+    not its neighbours' as well; `precondition` is the request header that it heeds.
+    """
+
+    answer: str = ""
+    statuses: tuple[int, ...] = (200,)
+    headers: tuple[str, ...] = ()
+    body: str = ""
+    query: type[Schema] = QuerySchema
+    problems: tuple[int, ...] = ()
+    precondition: str = ""
+    id: str = ""
+    tag: str = ""
+    media_type: str = JSON
+    body_types: tuple[str, ...] = (JSON,)
+    body_required: bool = True
+
+
+IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
+_WRITE = Operation("Task", headers=("ETag",), problems=(404, 412), precondition=IF_MATCH)
+# By the names of the views, the same on each mount.
+TASK_OPERATIONS = {
+    "list_tasks": Operation(
+        "TaskList", (200, 304), ("ETag", "Link"), query=ListQuery, precondition=IF_NONE_MATCH
+    ),
+    "create_task": Operation("Task", (201, 200), ("ETag", "Location"), "NewTask", problems=(409,)),
+    "list_changes": Operation("Changes", query=ChangesQuery, problems=(410,)),
+    "get_task": Operation("Task", (200, 304), ("ETag",), problems=(404,), precondition=IF_NONE_MATCH),
+    "put_task": _WRITE._replace(body="TaskChanges"),
+    "patch_task": _WRITE._replace(body="TaskChanges", body_types=(MERGE_PATCH, JSON)),
+    "delete_task": _WRITE._replace(answer="", statuses=(204,), headers=()),
+    "restore_task": _WRITE,
+    "toggle_task": _WRITE,
+    "complete_task": _WRITE._replace(body="Completion", body_required=False),
+}
+PRIVATE, PUBLIC = "You", "Service"
+TAGS = {
+    PRIVATE: "What is kept of the token's user, and how to have it forgotten.",
+    PUBLIC: "For those who run the service; none takes a token.",
+}
+# By endpoint.
+OPERATIONS = {
+    "me.get": Operation("Me", id="getMe", tag=PRIVATE),
+    "me.delete": Operation(statuses=(204,), id="deleteMe", tag=PRIVATE),
+    "ops.health": Operation("Health", id="getHealth", tag=PUBLIC),
+    "ops.ready": Operation("Readiness", problems=(503,), id="getReadiness", tag=PUBLIC),
+    "docs.document": Operation("Document", (200, 304), ("ETag",), id="getOpenapi", tag=PUBLIC),
+    "docs.page": Operation("Page", problems=(404,), id="getDocs", tag=PUBLIC, media_type="text/html"),
+    "docs.index": Operation(statuses=(302,), headers=("Location",), id="getRoot", tag=PUBLIC),
+}
+PLAIN_SCHEMAS: dict[str, dict[str, Any]] = {
+    "Completed": {"type": "boolean", "default": False},
+    "Document": {"type": "object"},
+    "Page": {"type": "string"},
+}
+
+REASONS = {
+    200: "Done.",
+    201: "Created.",
+    204: "Done; there is no body.",
+    302: "Go there.",
+    304: "Nothing is new; there is no body.",
+}
+# For the status, the name of the component and the errors that it may be: code and detail.
+PROBLEMS: dict[int, tuple[str, dict[str, str]]] = {
+    400: (
+        "BadRequest",
+        {"malformed_json": "The body is not valid JSON.", "bad_request": "The request cannot be read."},
+    ),
+    401: (
+        "Unauthorized",
+        {
+            "unauthorized": "Send a token in the Authorization header, as in: Bearer <token>.",
+            "invalid_token": "The token has expired.",
+        },
+    ),
+    403: ("Forbidden", {"forbidden": "These tasks belong to another user."}),
+    404: ("NotFound", {"not_found": "There is no such task."}),
+    409: ("Conflict", {"conflict": "A task with this id lies in the trash."}),
+    410: ("SyncExpired", {"sync_expired": "Deletions since then were purged; start again from 0."}),
+    412: ("PreconditionFailed", {"precondition_failed": "The task was changed meanwhile; fetch it again."}),
+    413: ("PayloadTooLarge", {"payload_too_large": "The body is larger than 64 KiB."}),
+    415: ("UnsupportedMediaType", {"unsupported_media_type": f"The body must be sent as {JSON}."}),
+    422: ("Invalid", {}),
+    429: ("TooManyRequests", {"too_many_requests": "There were too many requests; try again shortly."}),
+    500: (
+        "InternalError",
+        {"internal_error": "Something went wrong on our side; the request id helps us to find it."},
+    ),
+    503: (
+        "Unavailable",
+        {"service_unavailable": "The service cannot answer at the moment; try again shortly."},
+    ),
+}
+PROBLEM_HEADERS = {
+    401: ("WWW-Authenticate",),
+    412: ("ETag",),
+    415: ("Accept-Patch",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+
+TASK_ID = "0199d2f4-8c6b-7c3e-9a51-3f0f6f2f7d10"
+REQUEST_ID = "7d1f0c5b9e2a4f6c8b3d5e7f9a1c2e4d"
+HEADERS = {
+    "ETag": ("The version: to send as `If-Match` with a write, or as `If-None-Match` with a read.", '"42"'),
+    "Link": ("The next page, where there is one.", '</v1/tasks?cursor=AAY_…>; rel="next"'),
+    "Location": ("The address to go to.", f"/v1/tasks/{TASK_ID}"),
+    "Retry-After": ("Seconds to wait before trying again.", "5"),
+    "WWW-Authenticate": ("The challenge (RFC 6750, section 3).", 'Bearer error="invalid_token"'),
+    "Accept-Patch": (
+        "On PATCH, the media types that it takes (RFC 5789, section 3.1).",
+        f"{MERGE_PATCH}, {JSON}",
+    ),
+    "X-Request-ID": ("The request's own, where that is a sane one; what the log has it under.", REQUEST_ID),
+}
+OPTIONAL_HEADERS = ("Link", "Accept-Patch")
+PRECONDITIONS = {
+    IF_MATCH: "Write only a task that still has one of these entity tags; answer 412 otherwise.",
+    IF_NONE_MATCH: "Answer 304 while the entity tag is one of these.",
+}
+PATH_PARAMETERS: dict[str, dict[str, Any]] = {
+    "user_id": {
+        "in": "path",
+        "name": "user_id",
+        "required": True,
+        "description": "The token's user.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": USER_ID_LIMIT},
+        "example": "alice",
+    },
+    "id": {
+        "in": "path",
+        "name": "id",
+        "required": True,
+        "description": "The task's id.",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": TASK_ID,
+    },
+}
+
+
+def problem_examples(status: int, *, v1: bool) -> dict[str, Any]:
+    """Examples of the answers with that status, by code."""
+    errors = [{"pointer": "/title", "code": "required", "detail": "must not be empty."}]
+    codes: dict[str, Any] = {code: (detail, None) for code, detail in PROBLEMS[status][1].items()}
+    if status == (422 if v1 else 400):
+        codes = {"validation_error": ("title: must not be empty.", errors)} | codes
+    return {
+        code: {"value": problem_body(status, code, detail, listed, REQUEST_ID, v1=v1)}
+        for code, (detail, listed) in codes.items()
+    }
+
+
+def task_examples(contract: Contract) -> dict[str, Any]:
+    """An example of each schema of the contract, by its name."""
+    text, description = contract.text_field, "Two litres, not the small ones"
+    task = {
+        "id": TASK_ID,
+        **({"user_id": "alice"} if contract.shows_owner else {}),
+        "title": "Buy milk",
+        text: description,
+        "completed": False,
+        "rev": 42,
+        "created_at": "2026-11-21T09:30:00.125000Z",
+        "updated_at": "2026-11-21T09:30:00.125000Z",
+    }
+    tasks = [task]
+    return {
+        "Task": {"task": task} if contract.envelope else task,
+        "TaskList": {"tasks": tasks, "next_cursor": None} if contract.envelope else tasks,
+        "Changes": {
+            "tasks": tasks,
+            "deleted": [{"id": TASK_ID[:-2] + "11", "rev": 43}],
+            "rev": 43,
+            "more": False,
+        },
+        "NewTask": {"title": "Buy milk", text: description},
+        "TaskChanges": {"title": "Buy oat milk", "completed": True},
+        "Completion": {"completed": True},
+    }
+
+
+FIXED_EXAMPLES: dict[str, Any] = {
+    "Me": {
+        "id": "alice",
+        "email": "alice@example.com",
+        "name": "Alice",
+        "rev": 42,
+        "created_at": "2026-11-21T09:30:00.125000Z",
+    },
+    "Health": {"status": "healthy"},
+    "Readiness": {"status": "ready"},
+    "Document": {"openapi": "3.1.0"},
+    "Page": "<!DOCTYPE html>",
+}
