@@ -1,0 +1,91 @@
+"""Schemathesis asks the application all that the document allows, and much that it does not."""
+
+from collections import Counter
+from typing import Any, ClassVar
+
+import pytest
+import schemathesis
+from flask import Flask
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+from schemathesis.python import wsgi
+from werkzeug.test import Client, TestResponse
+
+from tests.people import token
+
+CHECKS = {
+    "allow_header_conformance",
+    "content_type_conformance",
+    "ensure_resource_availability",
+    "ignored_auth",
+    "negative_data_rejection",
+    "not_a_server_error",
+    "positive_data_acceptance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "status_code_conformance",
+    "unsupported_method",
+    "use_after_free",
+}
+# What a valid request may meet all the same, by what the database holds.
+EXPECTED = ["2xx", 302, 304, 404, 409, 410, 412]
+
+
+class InProcess(Client):
+    """The client of the application; the checks that ask again hand it the network's settings too."""
+
+    statuses: ClassVar[Counter[int]] = Counter()
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        for name in ("max_redirects", "verify", "cert", "timeout"):
+            kwargs.pop(name, None)
+        response = super().open(*args, **kwargs)
+        self.statuses[response.status_code] += 1
+        return response
+
+
+def is_known_only_to_answers(case: Any) -> bool:
+    """Whether the query holds what no schema tells: a cursor or a rev that an answer gave."""
+    return "cursor" in case.query or int(case.query.get("since") or 0) > 0
+
+
+def test_the_document_is_what_the_service_does(
+    app: Flask, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi, "get_client", InProcess)
+    monkeypatch.setattr(InProcess, "statuses", Counter())
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": 1,
+            "continue-on-failure": True,
+            "base-url": "http://localhost",
+            "headers": {"Authorization": f"Bearer {token(secret, 'alice', minutes=60)}"},
+            "parameters": {"path.user_id": "alice"},
+            "generation": {"deterministic": True, "max-examples": 10, "database": "none"},
+            "checks": {"positive_data_acceptance": {"expected-statuses": EXPECTED}},
+        }
+    )
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", app, config=config)
+    failures, errors, checked, operations = [], [], set(), set()
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            errors.append(event)
+        if not isinstance(event, events.ScenarioFinished):
+            continue
+        recorder = event.recorder
+        operations.add(recorder.label)
+        for case_id, checks in recorder.checks.items():
+            case = recorder.cases[case_id].value
+            for check in checks:
+                checked.add(check.name)
+                if check.status.name == "SUCCESS":
+                    continue
+                if check.name == "positive_data_acceptance" and is_known_only_to_answers(case):
+                    continue
+                failures.append((check.name, case.method, case.formatted_path, case.query, case.body))
+    assert not errors
+    assert not failures, failures[:5]
+    assert checked >= CHECKS, CHECKS - checked
+    assert len(operations) >= 34
+    assert sum(InProcess.statuses.values()) > 1000
+    assert not [status for status in InProcess.statuses if status >= 500]
