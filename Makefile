@@ -1,11 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
+CLIENTS := docs/clients
 PORT ?=
 HOST ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi lock clean
+.PHONY: help run test lint format openapi client lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -31,6 +32,14 @@ openapi: .venv/dev ## write docs/openapi.json anew
 	@BETTER_AUTH_SECRET=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))') BETTER_AUTH_URL= JWT_JWKS_URL= \
 	  $(BIN)/flask openapi --output docs/openapi.json
 
+client: .venv/dev ## make a TypeScript and a Python client and run them against a live server; needs node
+	@{ node -v && npm -v; } >/dev/null 2>&1 || { echo "make client needs node 20.19 or later, with npm: https://nodejs.org/en/download"; exit 1; }
+	@rm -rf $(CLIENTS)/generated
+	@cd $(CLIENTS) && npm ci --silent && for step in lint types compile; do npm run --silent $$step || exit; done
+	@$(BIN)/uvx openapi-python-client@0.29.1 generate --fail-on-warning --path docs/openapi.json \
+	  --output-path $(CLIENTS)/generated/tasks-api-client
+	@$(BIN)/python -m tests.client
+
 lock: .venv/dev ## renew the pinned versions of all requirements
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
@@ -38,7 +47,7 @@ lock: .venv/dev ## renew the pinned versions of all requirements
 	  --custom-compile-command "make lock" --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what the other targets made, but neither .env nor the data in instance/
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

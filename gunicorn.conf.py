@@ -1,8 +1,17 @@
 """How gunicorn runs the service; what stands on its command line wins."""
 
+import contextlib
+import os
 import runpy
+import shutil
+import socket
 import sys
+import tempfile
+import time
 from pathlib import Path
+from typing import Any
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 # Not imported: workers load the application themselves, so that a reload (SIGHUP) takes new code.
 app_config = runpy.run_path(str(Path(__file__).parent / "app" / "config.py"))
@@ -12,14 +21,60 @@ try:
 except app_config["ConfigError"] as error:
     sys.exit(error.message)
 
+READ_SECONDS = 5
+
+
+class BoundedWorker(ThreadWorker):
+    """gunicorn's threaded worker, whose threads no client keeps for long by sending a byte now and then."""
+
+    def init_process(self) -> None:
+        self.began: dict[TConn, float] = {}
+        super().init_process()
+
+    def handle(self, conn: TConn) -> Any:
+        """Read and answer one request, in a thread."""
+        self.began[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            self.began.pop(conn, None)
+
+    def murder_pending(self) -> None:
+        """Look for late connections; the main loop does it each second."""
+        super().murder_pending()
+        late = time.monotonic() - READ_SECONDS
+        for conn, began in list(self.began.items()):
+            if began < late:
+                # Of reading alone: a request that came whole is answered, however long that takes.
+                with contextlib.suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Take what a worker that ended had in hand out of the metrics."""
+    # Not before the folder below is named: the package looks for it when it is imported.
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(_server: Any) -> None:
+    """Remove the workers' metrics."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
+
 bind = f"{settings.host}:{settings.port}"
 workers = settings.workers
-# Threads, so that a slow client does not stop a worker.
-worker_class = "gthread"
+# Threads, so that a client that is slow to read, and a database that is slow to answer, hold up nobody else.
+worker_class = BoundedWorker
 threads = 8
 timeout = 30
 graceful_timeout = 25
+# More than the proxy's (deploy/nginx.conf), so that it is never the one to find its connection closed.
 keepalive = 5
+# Against what leaks over weeks; with jitter, so that not all workers start anew at once.
+max_requests = 200_000
+max_requests_jitter = 20_000
 # Its socket has one path for each user of the machine, so a second server would take it from the first.
 control_socket_disable = True
 # The application writes the access log.
@@ -27,5 +82,13 @@ accesslog = None
 errorlog = "-"
 # Its warnings quote requests that it could not read, and with them tokens.
 loglevel = "error"
-# No proxy before it sets the path's prefix by a header, so no client does either.
+# A long token or a large cookie reaches the application, which answers it as problem details.
+limit_request_field_size = 32_768
+# The proxies whose X-Forwarded-Proto counts, and no header of theirs sets the path's prefix.
+forwarded_allow_ips = settings.forwarded_allow_ips
 forwarder_headers = ""
+
+# The folder in which the workers put their metrics, one for each master. A reload (SIGHUP) comes here again.
+if os.environ.get("METRICS_MASTER") != str(os.getpid()):
+    os.environ["METRICS_MASTER"] = str(os.getpid())
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="tasks-metrics-")

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from flask import Flask, request
 from werkzeug.exceptions import NotFound
 
-from . import auth, cli, docs, errors, headers, logs, me, ops
+from . import auth, cli, docs, errors, headers, logs, me, metrics, ops
 from .config import ROOT, Settings
 from .contracts import CONTRACTS, TaskIdConverter
 from .extensions import OrjsonProvider, db, migrate
+from .limits import engine_options
 from .loading import MAX_BODY
 from .tasks import tasks_blueprint
 from .tokens import TokenVerifier
@@ -38,7 +39,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.json = OrjsonProvider(app)
     app.config.from_mapping(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=settings.engine_options,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
         # Werkzeug cuts a body of unknown length here without a word; loading.py refuses the byte beyond.
         MAX_CONTENT_LENGTH=MAX_BODY + 1,
         PROPAGATE_EXCEPTIONS=False,
@@ -50,7 +51,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.url_map.converters["task_id"] = TaskIdConverter
 
     verifier = TokenVerifier(settings)
-    logs.init_app(app, settings.log_level)
+    logs.init_app(app, settings)
+    metrics.init_app(app)
     headers.init_app(app, settings.cors_origins)
     errors.init_app(app)
     app.before_request(refuse_double_slash)
@@ -63,6 +65,6 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     for contract in CONTRACTS:
         app.register_blueprint(tasks_blueprint(contract, dialect))
     app.register_blueprint(me.blueprint)
-    app.register_blueprint(ops.blueprint)
+    ops.init_app(app, settings.metrics)
     app.register_blueprint(docs.blueprint)
     return app

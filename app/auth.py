@@ -14,9 +14,9 @@ log = logging.getLogger(__name__)
 PUBLIC_BLUEPRINTS = frozenset({"docs", "ops"})
 
 
-def unauthorized(code: str, detail: str, challenge: str) -> Problem:
+def unauthorized(code: str, detail: str, challenge: str, reason: str) -> Problem:
     """A 401 with its challenge (RFC 6750, section 3)."""
-    return Problem(401, code, detail, headers={"WWW-Authenticate": challenge})
+    return Problem(401, code, detail, headers={"WWW-Authenticate": challenge}, reason=reason)
 
 
 def bearer_token(header: str) -> str:
@@ -25,7 +25,7 @@ def bearer_token(header: str) -> str:
     token = token.strip(" ")
     if scheme.lower() != "bearer" or not token:
         detail = "Send a token in the Authorization header, as in: Bearer <token>."
-        raise unauthorized("unauthorized", detail, "Bearer")
+        raise unauthorized("unauthorized", detail, "Bearer", "no_token")
     return token
 
 
@@ -38,16 +38,17 @@ def authenticate() -> None:
     try:
         g.user = verifier.verify(bearer_token(request.headers.get("Authorization", "")))
     except InvalidToken as error:
-        raise unauthorized("invalid_token", str(error), 'Bearer error="invalid_token"') from None
+        challenge = 'Bearer error="invalid_token"'
+        raise unauthorized("invalid_token", str(error), challenge, error.reason) from None
     except KeysUnavailable:
         detail = "The keys that tokens are verified with cannot be had; try again shortly."
-        raise Problem(503, "service_unavailable", detail) from None
+        raise Problem(503, "service_unavailable", detail, reason="key_set") from None
     g.user_id = g.user.id
     if g.user.ignored:
         log.info("claims of the token left out: %s", ", ".join(g.user.ignored))
     # Taken out, so that no view could use it in the token's place.
     if (request.view_args or {}).pop("user_id", g.user_id) != g.user_id:
-        raise Problem(403, "forbidden", "These tasks belong to another user.")
+        raise Problem(403, "forbidden", "These tasks belong to another user.", reason="other_user")
 
 
 def init_app(app: Flask, verifier: TokenVerifier) -> None:

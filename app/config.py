@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -23,6 +22,8 @@ SECRETS = ("BETTER_AUTH_SECRET", "JWT_SECRET_KEY")
 KEY_SETS = ("BETTER_AUTH_URL", "JWT_JWKS_URL")
 ANY_AUDIENCE = ("*",)
 ON_OFF = ("on", "off")
+METRICS = ("local", "on", "off")
+LOG_USER = ("hash", "plain", "off")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -51,12 +52,19 @@ class Settings:
     pool_size: int
     max_overflow: int
     pool_timeout: int
+    pool_recycle: int
+    connect_timeout: int
+    statement_timeout: int
+    lock_timeout: int
     log_level: str
+    log_user: str
     docs: bool
+    metrics: str
     trash_days: int
     host: str
     port: int
     workers: int
+    forwarded_allow_ips: str
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -85,29 +93,20 @@ class Settings:
             pool_size=_integer(env, "DB_POOL_SIZE", 5, 1, 1000),
             max_overflow=_integer(env, "DB_MAX_OVERFLOW", 5, 0, 1000),
             pool_timeout=_integer(env, "DB_POOL_TIMEOUT", 5, 1, 60),
+            pool_recycle=_integer(env, "DB_POOL_RECYCLE", 300, 1, 86_400),
+            connect_timeout=_integer(env, "DB_CONNECT_TIMEOUT", 10, 1, 60),
+            statement_timeout=_integer(env, "STATEMENT_TIMEOUT", 5, 1, 60),
+            lock_timeout=_integer(env, "LOCK_TIMEOUT", 3, 1, 60),
             log_level=_choice(env, "LOG_LEVEL", "INFO", LOG_LEVELS),
+            log_user=_choice(env, "LOG_USER", "hash", LOG_USER),
             docs=_choice(env, "DOCS", "on", ON_OFF) == "on",
+            metrics=_choice(env, "METRICS", "local", METRICS),
             trash_days=_integer(env, "TRASH_DAYS", 30, 0, 36_500),
             host=env.get("HOST") or "127.0.0.1",
             port=_integer(env, "PORT", 8000, 1, 65535),
             workers=_integer(env, "WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1000),
+            forwarded_allow_ips=env.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1",
         )
-
-    @property
-    def engine_options(self) -> dict[str, Any]:
-        """What SQLAlchemy's create_engine takes beside the URL."""
-        # An error's text goes to the log, and what users wrote must not.
-        options: dict[str, Any] = {"hide_parameters": True}
-        if self.database_url.get_backend_name() == "sqlite":
-            return options | {"connect_args": {"timeout": 5}}
-        return options | {
-            "pool_size": self.pool_size,
-            "max_overflow": self.max_overflow,
-            "pool_timeout": self.pool_timeout,
-            # The connection used last is used next, so that idle ones can be closed by the server unnoticed.
-            "pool_use_lifo": True,
-            "connect_args": {} if "connect_timeout" in self.database_url.query else {"connect_timeout": 10},
-        }
 
 
 def _database_url(text: str) -> URL:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Executable, exc
 
 from .extensions import db
+from .limits import TookTooLong, begin_nothing
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -15,7 +16,8 @@ def read(statement: Executable, params: Row) -> list[Row]:
     """The rows of one SELECT, outside a transaction."""
 
     def work() -> list[Row]:
-        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with db.engine.connect().execution_options(limited=True) as connection:
+            begin_nothing(connection)
             result = connection.execute(statement, params)
             # Plain strings: a subquery's names are of a subclass that orjson does not take.
             names = tuple(map(str, result.keys()))
@@ -35,7 +37,7 @@ def write(work: Callable[[Connection], T]) -> T:
 
     def attempt() -> T:
         nonlocal committing
-        with db.engine.connect() as connection:
+        with db.engine.connect().execution_options(limited=True) as connection:
             result = work(connection)
             committing = True
             connection.commit()
@@ -46,10 +48,13 @@ def write(work: Callable[[Connection], T]) -> T:
 
 
 def _retry_dead_connection(work: Callable[[], T], unless: Callable[[], bool] = lambda: False) -> T:
-    """Run `work`, and once more if its pooled connection turns out to have been closed by the server."""
+    """Run `work`, and once more if its pooled connection turns out to have been closed by the server.
+
+    One that the server did not answer on in time is no such connection: another would wait as long.
+    """
     try:
         return work()
     except exc.DBAPIError as error:
-        if not error.connection_invalidated or unless():
+        if not error.connection_invalidated or isinstance(error.orig, TookTooLong) or unless():
             raise
         return work()

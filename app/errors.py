@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from werkzeug.http import HTTP_STATUS_CODES
 
 from .contracts import has_error_member
+from .limits import TookTooLong
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ SENTENCES = {
 # PostgreSQL's SQLSTATEs for a table and a column that are not there: migrations have not run yet. None is the
 # driver's own refusal to connect.
 NOT_MIGRATED = ("42P01", "42703", None)
+# SQLSTATEs of what ended at a time limit.
+TIMEOUTS = {"57014": "statement_timeout", "55P03": "lock_timeout"}
 MAX_ERRORS = 100
 
 
@@ -46,12 +49,15 @@ class Problem(HTTPException):
         *,
         errors: list[dict[str, str]] | None = None,
         headers: Mapping[str, str] | None = None,
+        reason: str = "",
     ) -> None:
         super().__init__(detail)
         self.code = status
         self.problem_code = code
         self.errors = errors
         self.headers = headers or {}
+        # For the log and the metrics alone: one of a few words, never what a client sent.
+        self.reason = reason or code
 
 
 def validation_problem(status: int, place: str, messages: Mapping[Any, list[FieldError]]) -> Problem:
@@ -109,6 +115,7 @@ def problem_response(error: HTTPException) -> Response:
     title = HTTP_STATUS_CODES.get(status, "Unknown Error")
     if isinstance(error, Problem):
         code, detail, errors, headers = error.problem_code, error.description, error.errors, error.headers
+        g.reason = error.reason
     else:
         fallback = (title.lower().replace(" ", "_"), f"{title}.")
         code, detail = SENTENCES.get(status, fallback)
@@ -133,6 +140,16 @@ def is_outage(error: exc.SQLAlchemyError) -> bool:
     return isinstance(error, exc.ProgrammingError) and getattr(error.orig, "pgcode", None) in NOT_MIGRATED
 
 
+def outage_cause(error: exc.SQLAlchemyError) -> str:
+    """What kept the database from answering, in a word."""
+    if isinstance(error, exc.TimeoutError):
+        return "pool_timeout"
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, TookTooLong):
+        return "no_answer"
+    return TIMEOUTS.get(getattr(cause, "pgcode", None) or "", "database")
+
+
 def handle_database_error(error: exc.SQLAlchemyError) -> Response:
     """Answer an outage with 503 and anything else with 500; the log gets the error without its values."""
     outage = is_outage(error)
@@ -140,6 +157,7 @@ def handle_database_error(error: exc.SQLAlchemyError) -> Response:
     # Of a driver's message only the first line: the second, DETAIL, repeats what users wrote.
     reason = (str(cause).strip().splitlines() or [""])[0]
     log.error("database: %s: %s", type(cause).__name__, reason, exc_info=None if outage else _bare(error))
+    g.reason = outage_cause(error)
     return problem_response(default_exceptions[503 if outage else 500]())
 
 

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import jwt
 
+from .metrics import KEY_SET_FETCHES
+
 log = logging.getLogger(__name__)
 
 FETCH_SECONDS = 2
@@ -112,8 +114,10 @@ class KeySet:
             self._keys = read_key_set(self._fetch(self._url))
             self._fetched_at = now
             self._failed = False
+            KEY_SET_FETCHES.labels("success").inc()
         except Exception as error:  # whatever the server does, the keys that are known go on working
             self._failed = True
+            KEY_SET_FETCHES.labels("failure").inc()
             log.warning("the key set could not be fetched: %s", type(error).__name__)
         finally:
             self._idle.set()

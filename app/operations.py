@@ -60,6 +60,9 @@ OPERATIONS = {
     "me.delete": Operation(statuses=(204,), id="deleteMe", tag=PRIVATE),
     "ops.health": Operation("Health", id="getHealth", tag=PUBLIC),
     "ops.ready": Operation("Readiness", problems=(503,), id="getReadiness", tag=PUBLIC),
+    "ops.metrics": Operation(
+        "Metrics", problems=(404,), id="getMetrics", tag=PUBLIC, media_type="text/plain"
+    ),
     "docs.document": Operation("Document", (200, 304), ("ETag",), id="getOpenapi", tag=PUBLIC),
     "docs.page": Operation("Page", problems=(404,), id="getDocs", tag=PUBLIC, media_type="text/html"),
     "docs.index": Operation(statuses=(302,), headers=("Location",), id="getRoot", tag=PUBLIC),
@@ -68,6 +71,7 @@ PLAIN_SCHEMAS: dict[str, dict[str, Any]] = {
     "Completed": {"type": "boolean", "default": False},
     "Document": {"type": "object"},
     "Page": {"type": "string"},
+    "Metrics": {"type": "string"},
 }
 
 REASONS = {
@@ -208,4 +212,5 @@ FIXED_EXAMPLES: dict[str, Any] = {
     "Readiness": {"status": "ready"},
     "Document": {"openapi": "3.1.0"},
     "Page": "<!DOCTYPE html>",
+    "Metrics": 'http_requests_total{route="/v1/tasks",method="GET",status="200"} 42.0',
 }

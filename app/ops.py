@@ -1,19 +1,60 @@
 """The routes for those who run the service; none takes a token."""
 
 import threading
-from typing import Any
+from concurrent.futures import Future
+from ipaddress import ip_address
+from time import monotonic
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST
+from werkzeug.exceptions import NotFound
 
 from .config import ROOT
 from .errors import Problem
 from .extensions import db
+from .metrics import exposition
 
 READY_SECONDS = 2
+NO_ANSWER = "The database does not answer."
+NOT_MIGRATED = "The database lacks migrations; flask db upgrade makes them."
+# What a proxy adds: a request that came by one is not from this machine, wherever the proxy runs.
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 blueprint = Blueprint("ops", __name__)
 heads = frozenset(ScriptDirectory(str(ROOT / "migrations")).get_heads())
+
+
+class Readiness:
+    """Looks at the database, for all who ask at the same time together."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._look: Future[str | None] = Future()
+        self._began = float("-inf")
+
+    def trouble(self) -> str | None:
+        """Why the service is not ready, within 2 s; None where it is."""
+        with self._lock:
+            # One that hangs ends at the limits of driver and pool; until then the next may fare better.
+            if self._look.done() or monotonic() - self._began > READY_SECONDS:
+                self._look, self._began = Future(), monotonic()
+                threading.Thread(target=self._run, args=(self._look,), daemon=True).start()
+            look = self._look
+        try:
+            return look.result(READY_SECONDS)
+        except TimeoutError:
+            return NO_ANSWER
+
+    def _run(self, look: Future[str | None]) -> None:
+        try:
+            with self._app.app_context(), db.engine.connect().execution_options(limited=True) as connection:
+                migrated = frozenset(MigrationContext.configure(connection).get_current_heads()) == heads
+                look.set_result(None if migrated else NOT_MIGRATED)
+        except Exception as error:  # whatever it is, the service is not ready
+            self._app.logger.warning("not ready: %s", type(error).__name__)
+            look.set_result(NO_ANSWER)
 
 
 @blueprint.get("/health")
@@ -25,24 +66,31 @@ def health() -> Response:
 @blueprint.get("/ready")
 def ready() -> Response:
     """Tell whether the database answers and has every migration."""
-    if not _is_migrated_in_time():
-        raise Problem(503, "service_unavailable", "The database does not answer, or lacks migrations.")
+    trouble = current_app.extensions["readiness"].trouble()
+    if trouble:
+        raise Problem(503, "service_unavailable", trouble, reason="not_ready")
     return jsonify(status="ready")
 
 
-def _is_migrated_in_time() -> bool:
-    app: Any = current_app._get_current_object()  # type: ignore[attr-defined]
-    answers: list[bool] = []
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Tell Prometheus what was counted; by default only to this machine."""
+    mode = current_app.config["METRICS"]
+    if mode == "off" or (mode == "local" and not _is_from_this_machine()):
+        raise NotFound
+    return Response(exposition(), content_type=CONTENT_TYPE_LATEST)
 
-    def ask() -> None:
-        try:
-            with app.app_context(), db.engine.connect() as connection:
-                answers.append(frozenset(MigrationContext.configure(connection).get_current_heads()) == heads)
-        except Exception as error:  # whatever it is, the service is not ready
-            app.logger.warning("not ready: %s", type(error).__name__)
 
-    # No driver's time limit covers every way in which a database can hang, so a thread is left behind.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(READY_SECONDS)
-    return answers == [True]
+def _is_from_this_machine() -> bool:
+    try:
+        loopback = ip_address(request.remote_addr or "").is_loopback
+    except ValueError:  # a socket in the file system has no address
+        return False
+    return loopback and not any(name in request.headers for name in FORWARDED)
+
+
+def init_app(app: Flask, metrics: str) -> None:
+    """Register the routes; `metrics` tells who gets those: `local`, `on` or `off`."""
+    app.config["METRICS"] = metrics
+    app.extensions["readiness"] = Readiness(app)
+    app.register_blueprint(blueprint)

@@ -15,7 +15,7 @@ from .keys import Key, KeySet, SharedSecret
 from .models import USER_ID_LIMIT
 
 LEEWAY_SECONDS = 10
-# RFC 7519, section 3: three base64url parts. Longer ones would not fit into gunicorn's header limit either.
+# RFC 7519, section 3: three base64url parts. Proxies pass no header much longer than this.
 COMPACT_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 MAX_TOKEN_LENGTH = 8190
 # What no database text holds or no log line should: control characters and unpaired surrogates.
@@ -24,19 +24,27 @@ NOT_A_JWT = "This is not a JWT; Better Auth's session cookie is not one either: 
 UNEXPECTED_AUDIENCE = (
     "The token names an audience, and this service expects none; JWT_AUDIENCE is where to set it."
 )
-REASONS: tuple[tuple[type[jwt.InvalidTokenError], str], ...] = (
-    (jwt.ExpiredSignatureError, "The token has expired."),
-    (jwt.ImmatureSignatureError, "The token is not valid yet."),
-    (jwt.InvalidIssuerError, "The token is from another issuer."),
-    (jwt.InvalidAudienceError, "The token is for another audience."),
-    (jwt.InvalidAlgorithmError, "The token is signed with an algorithm that is not accepted here."),
-    (jwt.MissingRequiredClaimError, "The token lacks a claim that is required."),
-    (jwt.InvalidSignatureError, "The token's signature is not valid."),
+REASONS: tuple[tuple[type[jwt.InvalidTokenError], str, str], ...] = (
+    (jwt.ExpiredSignatureError, "expired", "The token has expired."),
+    (jwt.ImmatureSignatureError, "not_yet_valid", "The token is not valid yet."),
+    (jwt.InvalidIssuerError, "issuer", "The token is from another issuer."),
+    (jwt.InvalidAudienceError, "audience", "The token is for another audience."),
+    (
+        jwt.InvalidAlgorithmError,
+        "algorithm",
+        "The token is signed with an algorithm that is not accepted here.",
+    ),
+    (jwt.MissingRequiredClaimError, "missing_claim", "The token lacks a claim that is required."),
+    (jwt.InvalidSignatureError, "signature", "The token's signature is not valid."),
 )
 
 
 class InvalidToken(Exception):  # noqa: N818 - the name of RFC 6750's error code
-    """A token that is refused; the message is a sentence for a frontend developer."""
+    """A token that is refused: a word for the log, and a sentence for a frontend developer."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ class TokenVerifier:
 
     def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN_LENGTH or not COMPACT_JWT.fullmatch(token):
-            raise InvalidToken(NOT_A_JWT)
+            raise InvalidToken("malformed", NOT_A_JWT)
         try:
             # Of the header only the key's id is used; `jku`, `jwk`, `x5u` and the like are never looked at.
             header = jwt.get_unverified_header(token)
@@ -114,17 +122,17 @@ class TokenVerifier:
                 raise jwt.InvalidTokenError
             key = self._keys.find(header.get("kid"))
             if key is None:
-                raise InvalidToken("The token is signed with a key that is not known here.")
+                raise InvalidToken("unknown_key", "The token is signed with a key that is not known here.")
             claims = self._decode(token, key)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            reasons = (text for kind, text in REASONS if isinstance(error, kind))
-            raise InvalidToken(next(reasons, "The token is not valid.")) from None
+            reasons = ((reason, detail) for kind, reason, detail in REASONS if isinstance(error, kind))
+            raise InvalidToken(*next(reasons, ("malformed", "The token is not valid."))) from None
         # PyJWT takes "123" and true for numbers, and an empty `aud` for none.
         for name in ("exp", "nbf", "iat"):
             if name in claims and type(claims[name]) not in (int, float):
-                raise InvalidToken(f"The token's {name} is not a number.")
+                raise InvalidToken("malformed", f"The token's {name} is not a number.")
         if not self._audiences and claims.get("aud") is not None:
-            raise InvalidToken(UNEXPECTED_AUDIENCE)
+            raise InvalidToken("audience", UNEXPECTED_AUDIENCE)
         return claims
 
     def _decode(self, token: str, key: Key) -> dict[str, Any]:
@@ -165,7 +173,7 @@ class TokenVerifier:
         if type(user_id) is int:
             user_id = str(user_id)
         if not isinstance(user_id, str) or not _is_text(user_id, USER_ID_LIMIT):
-            raise InvalidToken("The token names no user.")
+            raise InvalidToken("no_user", "The token names no user.")
         email, name = claims.get("email"), claims.get("name")
         usable = {"email": _is_email(email), "name": _is_text(name, 100)}
         return TokenUser(

@@ -55,5 +55,5 @@ def gunicorn(settings: Mapping[str, str], *options: str) -> Iterator[tuple[str, 
 def _answers(address: str) -> bool:
     try:
         return requests.get(f"{address}/health", timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False

@@ -24,7 +24,15 @@ from tests.contract.expect import (
 from tests.mounts import MOUNTS, Mount
 from tests.people import Person
 
-PUBLIC = {"/health", "/ready", "/", "/openapi.json", "/docs", *(f"/docs/{name}" for name in docs.FILES)}
+PUBLIC = {
+    "/health",
+    "/ready",
+    "/metrics",
+    "/",
+    "/openapi.json",
+    "/docs",
+    *(f"/docs/{name}" for name in docs.FILES),
+}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"}
 NO_METHOD = "This address does not answer to this method."
 
@@ -218,7 +226,7 @@ def test_ready_is_told_to_anybody_when_the_database_has_every_migration(app: Fla
 def test_ready_is_503_over_a_database_that_lacks_migrations(tmp_path: Path, environ: dict[str, str]) -> None:
     app = create_app(environ | {"DATABASE_URL": f"sqlite:///{tmp_path / 'empty.db'}"})
     response = app.test_client().get("/ready")
-    sentence = "The database does not answer, or lacks migrations."
+    sentence = "The database lacks migrations; flask db upgrade makes them."
     expect_problem(response, 503, "service_unavailable", sentence, v1=False)
     assert int(response.headers["Retry-After"]) > 0
     with app.app_context():

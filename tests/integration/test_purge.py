@@ -106,7 +106,7 @@ def test_a_purge_goes_in_batches_through_all_users(
         assert purge(before, batch=batch, dry_run=True) == 15
         with statements() as seen:
             assert purge(before, batch=batch) == 15
-    assert sum(statement.startswith("DELETE") for statement in seen) == 3 * -(-5 // batch)
+    assert sum("DELETE" in statement for statement in seen) == 3 * -(-5 // batch)
     for user in people:
         assert trash(user) == {kept[user.id]}
 

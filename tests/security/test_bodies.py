@@ -4,7 +4,7 @@ import io
 from typing import Any
 
 import pytest
-from gunicorn.http.errors import InvalidChunkSize  # type: ignore[import-untyped]
+from gunicorn.http.errors import InvalidChunkSize
 
 from tests.people import Person
 

@@ -1,0 +1,76 @@
+"""Counters for Prometheus, those of all workers together; no label holds anything that a client chooses."""
+
+import os
+from time import perf_counter
+
+from flask import Flask, Response, g, request
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+REQUESTS = Counter("http_requests", "Requests answered.", ["route", "method", "status"])
+SECONDS = Histogram("http_request_duration_seconds", "Time to answer.", ["route", "method"], buckets=BUCKETS)
+IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum")
+IN_USE = Gauge("database_connections_in_use", "Pooled connections lent out.", multiprocess_mode="livesum")
+KEY_SET_FETCHES = Counter("key_set_fetches", "Fetches of the key set.", ["outcome"])
+REFUSED = Counter("tokens_refused", "Requests answered 401.", ["reason"])
+UNAVAILABLE = Counter("requests_unavailable", "Requests answered 503.", ["cause"])
+BY_STATUS = {401: REFUSED, 503: UNAVAILABLE}
+
+
+def exposition() -> bytes:
+    """The metrics in Prometheus's text format: of all workers where gunicorn gave them a folder."""
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def begin_request() -> None:
+    IN_FLIGHT.inc()
+    g.in_flight = True
+
+
+def count_request(response: Response) -> Response:
+    """Count the answer under its route's template, not its path."""
+    route = request.url_rule.rule if request.url_rule else "unknown"
+    method = request.method if request.method in METHODS else "other"
+    REQUESTS.labels(route, method, response.status_code).inc()
+    SECONDS.labels(route, method).observe(perf_counter() - g.began)
+    if response.status_code in BY_STATUS:
+        BY_STATUS[response.status_code].labels(g.get("reason", "other")).inc()
+    return response
+
+
+def end_request(_error: BaseException | None) -> None:
+    # Some other hook may have failed before ours began.
+    if g.pop("in_flight", False):
+        IN_FLIGHT.dec()
+
+
+@event.listens_for(Pool, "checkout")
+def _lend(*_args: object) -> None:
+    IN_USE.inc()
+
+
+@event.listens_for(Pool, "checkin")
+def _take_back(*_args: object) -> None:
+    IN_USE.dec()
+
+
+def init_app(app: Flask) -> None:
+    """Count every request of `app`."""
+    app.before_request(begin_request)
+    app.after_request(count_request)
+    app.teardown_request(end_request)

@@ -1,0 +1,144 @@
+"""Time limits: what takes too long is a prompt 503, and nothing of it stays with a pooled connection."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from werkzeug.test import TestResponse
+
+from app import create_app
+from app.database import read, write
+from app.extensions import db
+from app.limits import LimitedConnection
+from tests.contract.expect import API, create
+from tests.people import Person
+
+LIMITS = {"STATEMENT_TIMEOUT": "1", "LOCK_TIMEOUT": "1", "DB_POOL_SIZE": "1", "DB_MAX_OVERFLOW": "1"}
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def hasty_app(app: Flask, environ: dict[str, str]) -> Iterator[Flask]:
+    """The application with short limits and a pool of two, over the database of `app`."""
+    hasty = create_app(environ | LIMITS | {"DB_POOL_TIMEOUT": "1", "LOG_LEVEL": "CRITICAL"})
+    with hasty.app_context():
+        yield hasty
+        db.engine.dispose()
+
+
+@pytest.fixture
+def hasty_alice(hasty_app: Flask, secret: str) -> Person:
+    return Person(hasty_app.test_client(), secret, "alice")
+
+
+def expect_unavailable(response: TestResponse) -> None:
+    assert (response.status_code, response.get_json()["code"]) == (503, "service_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+
+
+@contextmanager
+def bounded(seconds: float) -> Iterator[None]:
+    """Far above what is promised, for a machine under load; without the limits it would be for ever."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(hasty_app: Flask) -> None:
+    for work in (
+        lambda: read(text("SELECT pg_sleep(60)"), {}),
+        lambda: write(lambda connection: connection.execute(text("SELECT pg_sleep(60)"))),
+    ):
+        with bounded(20), pytest.raises(OperationalError, match="statement timeout"):
+            work()
+
+
+def test_a_lock_that_is_held_too_long_is_503_for_its_user_alone(
+    hasty_app: Flask, hasty_alice: Person, secret: str
+) -> None:
+    bob = Person(hasty_app.test_client(), secret, "bob")
+    task = create(API, hasty_alice)
+    with db.engine.begin() as other:
+        other.execute(text("SELECT * FROM users WHERE id = 'alice' FOR UPDATE"))
+        with bounded(20):
+            expect_unavailable(hasty_alice.put(f"/api/tasks/{task['id']}", {"title": "Buy tea"}))
+        assert hasty_alice.get(f"/api/tasks/{task['id']}").get_json() == task
+        assert bob.post("/api/tasks", {"title": "Buy rum"}).status_code == 201
+    assert hasty_alice.put(f"/api/tasks/{task['id']}", {"title": "Buy tea"}).status_code == 200
+
+
+def test_a_pool_that_is_used_up_is_503_and_not_ready(hasty_app: Flask, hasty_alice: Person) -> None:
+    with db.engine.connect(), db.engine.connect(), bounded(20):
+        expect_unavailable(hasty_alice.get("/api/tasks"))
+        expect_unavailable(hasty_alice.client.get("/ready"))
+    assert hasty_alice.get("/api/tasks").status_code == 200
+
+
+def test_no_limit_stays_with_the_connection(hasty_app: Flask, hasty_alice: Person) -> None:
+    create(API, hasty_alice)
+    assert hasty_alice.get("/api/tasks").status_code == 200
+    assert hasty_alice.get("/api/tasks").status_code == 200
+    with db.engine.connect() as connection:
+        for name in ("statement_timeout", "lock_timeout"):
+            assert connection.execute(text(f"SHOW {name}")).scalar_one() == "0"
+        changed = text("SELECT name FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'client_%'")
+        assert connection.execute(changed).scalars().all() == []
+
+
+class Mute:
+    """A server that takes connections and says nothing."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.held: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.held.append(self.listener.accept()[0])
+
+
+def test_a_server_that_says_nothing_is_503_and_not_ready(environ: dict[str, str], secret: str) -> None:
+    mute = Mute()
+    url = make_url(environ["DATABASE_URL"]).set(host="127.0.0.1", port=mute.port)
+    mute_app = create_app(
+        environ
+        | {"DATABASE_URL": url.render_as_string(hide_password=False)}
+        | {"DB_CONNECT_TIMEOUT": "1", "LOG_LEVEL": "CRITICAL"}
+    )
+    alice = Person(mute_app.test_client(), secret, "alice")
+    requests: list[Callable[[], TestResponse]] = [
+        lambda: alice.get("/api/tasks"),
+        lambda: alice.post("/api/tasks", {"title": "Buy milk"}),
+        lambda: alice.client.get("/ready"),
+    ]
+    for request in requests:
+        with bounded(20):
+            expect_unavailable(request())
+    mute.listener.close()
+    for one in mute.held:
+        one.close()
+
+
+def test_a_server_that_falls_silent_ends_the_wait_and_the_connection(
+    hasty_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with db.engine.connect() as connection:
+        factory = type(connection.connection.driver_connection)
+    assert issubclass(factory, LimitedConnection)
+    # The server's own limit never comes, so this is the client's.
+    monkeypatch.setattr(factory, "prefix", "")
+    monkeypatch.setattr(factory, "seconds", 0.1)
+    with bounded(20), pytest.raises(OperationalError, match="did not answer in time") as caught:
+        read(text("SELECT pg_sleep(60)"), {})
+    assert caught.value.connection_invalidated
+    assert read(text("SELECT 1 AS one"), {}) == [{"one": 1}]
