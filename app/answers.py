@@ -9,7 +9,14 @@ from .models import DESCRIPTION_LIMIT, TITLE_LIMIT
 
 CODES = (
     *("bad_request", "malformed_json", "validation_error", "unauthorized", "invalid_token", "forbidden"),
-    *("not_found", "conflict", "sync_expired", "precondition_failed", "payload_too_large"),
+    *(
+        "not_found",
+        "method_not_allowed",
+        "conflict",
+        "sync_expired",
+        "precondition_failed",
+        "payload_too_large",
+    ),
     *("unsupported_media_type", "too_many_requests", "internal_error", "service_unavailable"),
 )
 FIELD_CODES = (

@@ -19,7 +19,7 @@ The Tasks API is on {address} (Ctrl-C stops it). Try it:
 curl -i {address}/v1/tasks -H "Content-Type: application/json" -d '{{"title": "Buy milk"}}' \\
   -H "Authorization: Bearer {token}"
 
-{hint}
+{hint} {address}/docs is a page to try all of it on.
 """
 HINT = "That is alice, for {minutes} minutes; `.venv/bin/flask token --user alice` prints another token."
 KEY_SET_HINT = "TOKEN is one that your sign-in service issued; its keys are those of {url}."

@@ -14,11 +14,13 @@ from flask import (
 )
 from werkzeug.exceptions import NotFound
 
+from .config import ROOT
 from .openapi import document_of
 
-# The page's files, and where they lie: Swagger UI's own come with the package.
+# The page's files, and where they lie: Swagger UI's own come with the package. The document links to api.md.
 SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
 FILES = {
+    "api.md": ROOT / "docs",
     "docs.js": Path(__file__).parent / "static",
     "swagger-ui-bundle.js": SWAGGER_UI,
     "swagger-ui.css": SWAGGER_UI,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from flask import Flask, Response, current_app, g, request
 from sqlalchemy import exc
-from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_exceptions
 from werkzeug.http import HTTP_STATUS_CODES
 
 from .contracts import has_error_member
@@ -121,6 +121,8 @@ def problem_response(error: HTTPException) -> Response:
         code, detail = SENTENCES.get(status, fallback)
         errors, headers = None, {}
     body = problem_body(status, code, detail or "", errors, g.request_id, v1=has_error_member(request.path))
+    if isinstance(error, MethodNotAllowed):
+        error.valid_methods = sorted(error.valid_methods or ())
     response: Response = error.get_response()  # type: ignore[assignment]
     response.data = current_app.json.dumps(body)
     response.content_type = "application/problem+json"

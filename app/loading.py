@@ -82,5 +82,8 @@ def _load(
         loaded: dict[str, Any] = schema.load(data, partial=partial)
     except ValidationError as error:
         messages: dict[str, list[FieldError]] = error.messages  # type: ignore[assignment]
-        raise validation_problem(status, place, messages) from None
+        known = {field.data_key or name for name, field in schema.fields.items()}
+        # Unknown names come from marshmallow in the order of a set, which differs between processes.
+        in_order = sorted(messages, key=lambda name: "" if name in known else name)
+        raise validation_problem(status, place, {name: messages[name] for name in in_order}) from None
     return loaded
