@@ -4,9 +4,10 @@ CLIENTS := docs/clients
 PORT ?=
 HOST ?=
 ARGS ?=
+CHROMIUM ?= chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi client lock clean
+.PHONY: help run test browser-test chromium client lint format openapi lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -18,6 +19,13 @@ run: .venv/run .env ## install, migrate, serve on http://127.0.0.1:8000 and prin
 
 test: .venv/dev ## install and run every test, on SQLite and PostgreSQL; ARGS goes to pytest
 	@$(BIN)/pytest $(ARGS)
+
+browser-test: chromium .venv/browser ## try /docs in the machine's chromium; CHROMIUM names another
+	@CHROMIUM="$$(command -v "$(CHROMIUM)")" $(BIN)/pytest tests/browser $(ARGS)
+
+chromium:
+	@command -v "$(CHROMIUM)" >/dev/null || { \
+	  echo "No browser: apt-get install chromium, or name one with: make browser-test CHROMIUM=/path/to/chromium" >&2; exit 1; }
 
 lint: .venv/dev ## check style and types
 	@$(BIN)/ruff check .
@@ -45,6 +53,9 @@ lock: .venv/dev ## renew the pinned versions of all requirements
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" --extra dev --extra browser -c requirements-dev.txt pyproject.toml \
+	  -o requirements-browser.txt
 
 clean: ## remove what the other targets made, but neither .env nor the data in instance/
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules
@@ -63,6 +74,11 @@ clean: ## remove what the other targets made, but neither .env nor the data in i
 .venv/dev: requirements-dev.txt | .venv/bin/python
 	@echo "Installing what it takes to test …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/browser: requirements-browser.txt .venv/dev
+	@echo "Installing what it takes to test in a browser …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-browser.txt
 	@touch $@
 
 .env:

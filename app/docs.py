@@ -18,10 +18,12 @@ from .config import ROOT
 from .openapi import document_of
 
 # The page's files, and where they lie: Swagger UI's own come with the package. The document links to api.md.
+STATIC = Path(__file__).parent / "static"
 SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
 FILES = {
     "api.md": ROOT / "docs",
-    "docs.js": Path(__file__).parent / "static",
+    "docs.js": STATIC,
+    "docs.css": STATIC,
     "swagger-ui-bundle.js": SWAGGER_UI,
     "swagger-ui.css": SWAGGER_UI,
     "favicon-32x32.png": SWAGGER_UI,

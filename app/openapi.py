@@ -101,8 +101,9 @@ class Document:
 
     def _add_components(self) -> None:
         components = self._spec.components
-        scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-        components.security_scheme("token", scheme | {"description": "A token of your sign-in service."})
+        about = "A token of your sign-in service, without `Bearer` before it."
+        scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
+        components.security_scheme("token", scheme)
         for name, (about, example) in HEADERS.items():
             header = {"description": about, "schema": {"type": "string"}, "example": example}
             components.header(name, header | {"required": name not in OPTIONAL_HEADERS})
@@ -135,14 +136,17 @@ class Document:
 
     def _operation(self, rule: Rule, operation: Operation, contract: Contract | None) -> dict[str, Any]:
         view = self._app.view_functions[rule.endpoint]
+        summary, _, more = inspect.cleandoc(view.__doc__ or "").partition("\n\n")
         public = rule.endpoint.split(".")[0] in PUBLIC_BLUEPRINTS
         described: dict[str, Any] = {
             "operationId": operation.id,
-            "summary": inspect.cleandoc(view.__doc__ or "").rstrip("."),
+            "summary": summary.rstrip("."),
             "tags": [tag_of(contract) if contract else operation.tag],
             "parameters": self._parameters(rule, operation),
             "responses": {},
         }
+        if more:
+            described["description"] = more
         if contract:
             described["operationId"] = _camel_case(f"{contract.operation_prefix}_{view.__name__}")
         if contract and operation.body:

@@ -54,7 +54,10 @@ class TaskViews:
         self._completion = CompletionSchema()
 
     def list_tasks(self) -> Response:
-        """List your tasks, newest first, or with `deleted=true` the trash, deleted last first."""
+        """List your tasks, newest first.
+
+        With `deleted=true`, the trash instead, deleted last first.
+        """
         query = load_query(self._list_query, self._contract.invalid_status)
         if asks_for_change() and is_known(etag := self._list_etag(self._store.version(), query)):
             return _not_modified(etag)
@@ -76,7 +79,10 @@ class TaskViews:
         return _answer(payload, 200, headers)
 
     def create_task(self) -> Response:
-        """Create a task; with an `id` of your own, the same request may be sent again."""
+        """Create a task.
+
+        With an `id` of your own, the same request may be sent again: then it answers 200.
+        """
         self._refuse_query()
         new = load_body(self._creation, self._contract.invalid_status)
         written = self._store.create(**new)
@@ -88,7 +94,10 @@ class TaskViews:
         return self._task(task, 201, Location=f"{_address()}/{task['id']}")
 
     def list_changes(self) -> Response:
-        """List what was written since a rev, oldest change first: tasks, and the ids of deleted ones."""
+        """List what was written since a rev.
+
+        The oldest change comes first: tasks, and the ids of deleted ones.
+        """
         status = self._contract.invalid_status
         query = load_query(self._changes_query, status)
         position, limit = Position.decode(query["since"]), query["limit"]

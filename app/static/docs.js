@@ -26,6 +26,7 @@ const ui = SwaggerUIBundle({
   deepLinking: true,
   displayRequestDuration: true,
   docExpansion: "list",
+  defaultModelsExpandDepth: 0,
   tryItOutEnabled: true,
   validatorUrl: null,
   onComplete: () => {
