@@ -1,29 +1,51 @@
 """How statements reach the database: reads outside a transaction, writes in one, past dead connections."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from psycopg2.errors import DivisionByZero
 from sqlalchemy import Connection, Executable, exc
 
 from .extensions import db
-from .limits import TookTooLong, begin_nothing
+from .limits import LimitedConnection, TookTooLong
 
 T = TypeVar("T")
 Row = dict[str, Any]
 
 
+def fetch(statement: Executable, params: Row) -> tuple[tuple[str, ...], Sequence[Sequence[Any]]]:
+    """The names of the columns and the rows of one statement, which is a transaction by itself."""
+    with db.engine.connect() as connection:
+        limit(connection, autocommit=True)
+        result = connection.execute(statement, params)
+        # Plain strings: a subquery's names are of a subclass that orjson does not take.
+        return tuple(map(str, result.keys())), result.all()
+
+
+def read_rows(statement: Executable, params: Row) -> tuple[tuple[str, ...], Sequence[Sequence[Any]]]:
+    """What `fetch` returns of a SELECT, which may be sent again."""
+    return _retry_dead_connection(lambda: fetch(statement, params))
+
+
 def read(statement: Executable, params: Row) -> list[Row]:
-    """The rows of one SELECT, outside a transaction."""
+    """The rows of one SELECT."""
+    names, rows = read_rows(statement, params)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
-    def work() -> list[Row]:
-        with db.engine.connect().execution_options(limited=True) as connection:
-            begin_nothing(connection)
-            result = connection.execute(statement, params)
-            # Plain strings: a subquery's names are of a subclass that orjson does not take.
-            names = tuple(map(str, result.keys()))
-            return [dict(zip(names, row, strict=True)) for row in result]
 
-    return _retry_dead_connection(work)
+def write_once(statement: Executable, params: Row) -> Row | None:
+    """The row that a writing statement of PostgreSQL returns, in one round trip; None where it wrote nothing.
+
+    Not sent again: whether it was carried out, nobody would know. A connection that was closed before is
+    found when the pool hands it out.
+    """
+    try:
+        names, rows = fetch(statement, params)
+    except exc.DataError as error:
+        if isinstance(error.orig, DivisionByZero):
+            return None
+        raise
+    return dict(zip(names, rows[0], strict=True)) if rows else None
 
 
 def read_one(statement: Executable, params: Row) -> Row | None:
@@ -37,7 +59,8 @@ def write(work: Callable[[Connection], T]) -> T:
 
     def attempt() -> T:
         nonlocal committing
-        with db.engine.connect().execution_options(limited=True) as connection:
+        with db.engine.connect() as connection:
+            limit(connection, autocommit=False)
             result = work(connection)
             committing = True
             connection.commit()
@@ -45,6 +68,13 @@ def write(work: Callable[[Connection], T]) -> T:
 
     # Before the COMMIT nothing has happened, so all of it may happen again; after it nobody knows.
     return _retry_dead_connection(attempt, unless=lambda: committing)
+
+
+def limit(connection: Connection, *, autocommit: bool) -> None:
+    """Give the connection the time limits, until it is returned to the pool."""
+    driver = connection.connection.driver_connection
+    if isinstance(driver, LimitedConnection):
+        driver.limit(autocommit=autocommit)
 
 
 def _retry_dead_connection(work: Callable[[], T], unless: Callable[[], bool] = lambda: False) -> T:

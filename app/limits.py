@@ -6,8 +6,7 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy import Connection, event
-from sqlalchemy.engine import Engine
+from sqlalchemy import event, exc
 from sqlalchemy.pool import Pool
 
 from .config import Settings
@@ -29,7 +28,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_recycle": settings.pool_recycle,
         # The connection used last is used next, so that idle ones can be closed by the server unnoticed.
         "pool_use_lifo": True,
-        "connect_args": {"connection_factory": limited_connection(settings)},
+        "connect_args": {"connection_factory": limited_connection(settings), "cursor_factory": LimitedCursor},
     }
 
 
@@ -37,26 +36,56 @@ class TookTooLong(psycopg2.OperationalError):
     """The server did not answer in time; the connection is closed, and what became of the work is unknown."""
 
 
-class LimitedConnection(extensions.connection):
-    """A psycopg2 connection that waits no longer than `patience` seconds; for ever where that is None."""
+class LimitedCursor(extensions.cursor):
+    """A cursor that sends its connection's limits in front of each statement, in the same message."""
 
-    prefix = ""
+    connection: "LimitedConnection"
+
+    def execute(self, query: Any, vars: Any = None) -> None:
+        super().execute(self.connection.prefix + query, vars)
+
+
+class LimitedConnection(extensions.connection):
+    """A psycopg2 connection with time limits, for as long as it is told to have them.
+
+    It waits no longer than `patience` seconds; for ever where that is None.
+    """
+
+    limits: str
     seconds: float
+    prefix = ""
     patience: float | None = None
+
+    def limit(self, *, autocommit: bool) -> None:
+        """Limit what comes; with `autocommit` each statement is a transaction, and no BEGIN is sent.
+
+        SQLAlchemy's own way to that, an isolation level, would send a SET to the server afterwards.
+        """
+        self.prefix, self.patience, self.autocommit = self.limits, self.seconds, autocommit
+
+    def free(self) -> None:
+        """Let what comes take the time that it takes, as migrations do."""
+        self.prefix, self.patience, self.autocommit = "", None, False
+
+    def is_alive(self) -> bool:
+        """Whether the server has kept the connection, as far as is known here: nothing is sent."""
+        poller = select.poll()
+        poller.register(self.fileno(), select.POLLIN)
+        # A server that says something to a client that asked nothing says goodbye.
+        return not poller.poll(0)
 
 
 def limited_connection(settings: Settings) -> type[LimitedConnection]:
     """The kind of connection that has the settings' limits."""
-    # In front of the statement in the same message, and for this transaction alone: a pooler that hands
-    # the connection to somebody else after it (PgBouncer, Neon) keeps both. Neither option nor SET would do.
-    limits = (
-        f"SET LOCAL statement_timeout = {settings.statement_timeout * 1000}; "
-        f"SET LOCAL lock_timeout = {settings.lock_timeout * 1000}; "
-    )
     connect_seconds = settings.database_url.query.get("connect_timeout", settings.connect_timeout)
 
     class Limited(LimitedConnection):
-        prefix = limits
+        # For one transaction alone: a pooler that hands the connection to somebody else after it (PgBouncer,
+        # Neon) keeps that. Neither an option at the start of the connection nor a SET would do.
+        limits = (
+            f"SET LOCAL statement_timeout = {settings.statement_timeout * 1000}; "
+            f"SET LOCAL lock_timeout = {settings.lock_timeout * 1000}; "
+        )
         seconds = settings.statement_timeout + MARGIN_SECONDS
         # libpq's own limit does not count where a wait callback is set.
         patience = float(str(connect_seconds))
@@ -64,34 +93,17 @@ def limited_connection(settings: Settings) -> type[LimitedConnection]:
     return Limited
 
 
-def begin_nothing(connection: Connection) -> None:
-    """Have psycopg2 leave out the BEGIN before the next statement, as sqlite3 does before a SELECT.
-
-    SQLAlchemy's own way, an isolation level, sends a SET to the server afterwards.
-    """
-    driver = connection.connection.driver_connection
+@event.listens_for(Pool, "connect")
+@event.listens_for(Pool, "checkin")
+def _free(driver: Any, *_args: object) -> None:
     if isinstance(driver, LimitedConnection):
-        driver.autocommit = True
+        driver.free()
 
 
 @event.listens_for(Pool, "checkout")
-def _begin_again(driver: Any, *_args: object) -> None:
-    if isinstance(driver, LimitedConnection):
-        driver.autocommit = False
-
-
-@event.listens_for(Engine, "before_cursor_execute", retval=True)
-def limit_statement(
-    _connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
-) -> tuple[str, Any]:
-    """Put the limits before a statement that asks for them; a migration takes the time that it takes."""
-    connection = cursor.connection
-    if isinstance(connection, LimitedConnection):
-        limited = context is not None and context.execution_options.get("limited", False)
-        connection.patience = connection.seconds if limited else None
-        if limited:
-            statement = connection.prefix + statement
-    return statement, parameters
+def _refuse_dead(driver: Any, *_args: object) -> None:
+    if isinstance(driver, LimitedConnection) and not driver.is_alive():
+        raise exc.DisconnectionError
 
 
 def wait(connection: Any) -> None:

@@ -1,20 +1,23 @@
 """Every SQL statement on tasks and their users, each bound to its owner, built once with bound parameters."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     DateTime,
     Select,
-    Update,
     bindparam,
     case,
     delete,
+    exists,
     func,
     not_,
     or_,
+    outerjoin,
     select,
+    text,
     true,
     tuple_,
     update,
@@ -26,6 +29,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from .contracts import Contract
 from .models import Task, User
 
+Columns = list[ColumnElement[Any]]
 INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -58,23 +62,54 @@ OWNER = (
     # Grows with each write and with each purge, whose tasks may be older than others purged before.
     (User.rev + User.purge_count).label("version"),
 )
-STAMP: dict[str, Any] = {"rev": bindparam("new_rev"), "updated_at": bindparam("now")}
+IF_MATCH = Task.rev.in_(bindparam("revs", expanding=True))
+# What is bound to something new; a row that has it all already is not touched.
+NEW = {
+    Task.title: func.coalesce(bindparam("new_title"), Task.title),
+    Task.description: case(
+        (bindparam("has_description"), bindparam("new_description")), else_=Task.description
+    ),
+    Task.completed: func.coalesce(bindparam("new_completed"), Task.completed),
+}
+CHANGED = or_(*(column.is_distinct_from(new) for column, new in NEW.items()))
+# Conditions and values of update, flip, delete and restore.
+CHANGES: tuple[tuple[list[Any], dict[str, Any]], ...] = (
+    ([LIVE, CHANGED], {column.key: new for column, new in NEW.items()}),
+    ([LIVE], {"completed": not_(Task.completed)}),
+    ([LIVE], {"deleted_at": bindparam("now")}),
+    ([TRASHED], {"deleted_at": None}),
+)
+
+
+def stamp(rev: ColumnElement[int]) -> dict[str, Any]:
+    """What each write of a task sets."""
+    return {"rev": rev, "updated_at": bindparam("now")}
+
+
+class Write(NamedTuple):
+    """How one change of a task is made.
+
+    `plain` goes in a transaction, behind the owner's next rev. `quick` does all at once: it returns no row
+    where there is nothing to write, and divides by zero where a writer who came between left nothing to do.
+    Each is a pair: as it is, and for the revs that an If-Match names.
+    """
+
+    plain: tuple[Any, Any]
+    quick: tuple[Any, Any] | None = None
 
 
 class TaskStatements:
-    """The statements of one contract: they return a task's columns under the names of its JSON.
-
-    `update`, `flip`, `delete` and `restore` are pairs: as they are, and for the revs that an If-Match names.
-    """
+    """The statements of one contract: they return a task's columns under the names of its JSON."""
 
     def __init__(self, contract: Contract, dialect: str) -> None:
         insert = INSERT[dialect]
         columns = task_columns(contract)
+        # SQLite has no data-modifying WITH.
+        has_quick = dialect == "postgresql"
         self.next_rev = next_rev(insert)
-        self.insert = insert_task(insert).returning(*columns)
+        self.insert = creation(insert, columns, has_quick)
         self.update, self.flip, self.delete, self.restore = (
-            (statement.returning(*columns), statement.where(IF_MATCH).returning(*columns))
-            for statement in (update_task(), FLIP, DELETE, RESTORE)
+            change(conditions, values, columns, has_quick) for conditions, values in CHANGES
         )
         self.get = select(*columns).where(*THIS, LIVE)
         self.find = select(*columns, TRASHED.label("deleted")).where(*THIS)
@@ -93,7 +128,7 @@ class TaskStatements:
         )
 
 
-def task_columns(contract: Contract) -> list[ColumnElement[Any]]:
+def task_columns(contract: Contract) -> Columns:
     """A task's columns, in the order and by the names of the contract's JSON."""
     return [
         Task.id.label("id"),
@@ -125,35 +160,60 @@ def next_rev(insert: Any) -> Any:
     return new.on_conflict_do_update(index_elements=[User.id], set_=changes).returning(User.rev)
 
 
-def insert_task(insert: Any) -> Any:
+def creation(insert: Any, columns: Columns, has_quick: bool) -> Write:
     """Insert a task, or nothing where the owner has one with its id, in the trash or not."""
-    values = {
+    values: dict[str, Any] = {
         "user_id": bindparam("owner"),
-        "id": bindparam("task_id"),
+        "id": bindparam("task_id", type_=Task.id.type),
         "title": bindparam("new_title"),
         "description": bindparam("new_description"),
         "completed": bindparam("new_completed"),
         "created_at": bindparam("now"),
-        **STAMP,
     }
-    return insert(Task).values(values).on_conflict_do_nothing(index_elements=[Task.user_id, Task.id])
+    key = [Task.user_id, Task.id]
+    plain = insert(Task).values(values | stamp(bindparam("new_rev")))
+    plain = plain.on_conflict_do_nothing(index_elements=key).returning(*columns)
+    if not has_quick:
+        return Write((plain, plain))
+    owner = next_rev(insert).cte("owner")
+    row = values | stamp(owner.c.rev)
+    quick = insert(Task).from_select(list(row), select(*row.values()))
+    statement = at_once(owner, quick.on_conflict_do_nothing(index_elements=key), columns)
+    return Write((plain, plain), (statement, statement))
 
 
-def update_task() -> Update:
-    """Change what is bound to something new; a row that has it all already is not touched."""
-    changes = {
-        Task.title: func.coalesce(bindparam("new_title"), Task.title),
-        Task.description: case(
-            (bindparam("has_description"), bindparam("new_description")), else_=Task.description
-        ),
-        Task.completed: func.coalesce(bindparam("new_completed"), Task.completed),
-    }
-    changed = or_(*(column.is_distinct_from(new) for column, new in changes.items()))
-    values = {column.key: new for column, new in changes.items()}
-    return update(Task).where(*THIS, LIVE, changed).values(values | STAMP)
+def change(conditions: list[Any], values: dict[str, Any], columns: Columns, has_quick: bool) -> Write:
+    """Update a task to `values` where it meets the conditions."""
+    plain, quick = [], []
+    for wanted in ([*THIS, *conditions], [*THIS, *conditions, IF_MATCH]):
+        written = update(Task).where(*wanted)
+        plain.append(written.values(values | stamp(bindparam("new_rev"))).returning(*columns))
+        known: dict[str, Any] = {
+            name: func.coalesce(bindparam(name), User.__table__.c[name]) for name in ("email", "name")
+        }
+        owner = (
+            update(User)
+            .where(THIS_USER, exists().where(*wanted))
+            .values({"rev": User.rev + 1, **known})
+            .returning(User.id, User.rev)
+            .cte("owner")
+        )
+        # The owner's lock comes first here too, so that no two writers wait for each other.
+        written = written.where(Task.user_id == owner.c.id).values(values | stamp(owner.c.rev))
+        quick.append(at_once(owner, written, columns))
+    return Write((plain[0], plain[1]), (quick[0], quick[1]) if has_quick else None)
 
 
-def page(columns: list[ColumnElement[Any]], trash: bool, filtered: bool, after: bool) -> Select[Any]:
+def at_once(owner: CTE, written: Any, columns: Columns) -> Select[Any]:
+    """One statement that adds one to the owner's rev and writes the task, or does neither."""
+    task = written.returning(*columns).cte("written")
+    # The owner's rev was raised on what the statement saw when it began; should the task have moved on
+    # by the time of its turn, this fails, and takes the rev back with it.
+    both = text("1 / CASE WHEN written.id IS NULL THEN 0 ELSE 1 END = 1")
+    return select(*task.c).select_from(outerjoin(owner, task, true())).where(both)
+
+
+def page(columns: Columns, trash: bool, filtered: bool, after: bool) -> Select[Any]:
     """One page of a list, newest first, or of the trash, deleted last first."""
     time = Task.deleted_at if trash else Task.created_at
     conditions = [MINE, TRASHED if trash else LIVE]
@@ -172,11 +232,6 @@ def with_user(tasks: Select[Any]) -> Select[Any]:
     found = tasks.subquery("found")
     return select(*found.c, *OWNER).select_from(User).outerjoin(found, true()).where(THIS_USER)
 
-
-IF_MATCH = Task.rev.in_(bindparam("revs", expanding=True))
-FLIP = update(Task).where(*THIS, LIVE).values(completed=not_(Task.completed), **STAMP)
-DELETE = update(Task).where(*THIS, LIVE).values(deleted_at=bindparam("now"), **STAMP)
-RESTORE = update(Task).where(*THIS, TRASHED).values(deleted_at=None, **STAMP)
 
 FIND_USER = select(User.id, User.email, User.name, User.rev, utc(User.created_at).label("created_at")).where(
     THIS_USER

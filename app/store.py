@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import uuid_utils
 from sqlalchemy import Connection, Executable
 
-from .database import Row, read, read_one, write
+from .database import Row, read, read_one, read_rows, write, write_once
 from .statements import (
     COUNT_EXPIRED,
     DELETE_TASKS,
@@ -24,6 +24,7 @@ from .statements import (
     PURGE,
     RAISE_PURGED_REV,
     TaskStatements,
+    Write,
 )
 from .tokens import TokenUser
 
@@ -158,26 +159,30 @@ class TaskStore:
         return {"owner": self._user.id, **params}
 
     def _page(self, statement: Executable, params: Row) -> Page:
-        rows = read(statement, self._bind(params))
-        owner: Row = {}
-        for row in rows:
-            owner = {column.name: row.pop(column.name) for column in OWNER}
-        return Page([row for row in rows if row["id"] is not None], **owner)
+        names, rows = read_rows(statement, self._bind(params))
+        # The owner's columns stand at the end of each row; without tasks there is one row, of them alone.
+        width = len(names) - len(OWNER)
+        owner = dict(zip(names[width:], rows[0][width:], strict=True)) if rows else {}
+        tasks = [dict(zip(names[:width], row, strict=False)) for row in rows if row[0] is not None]
+        return Page(tasks, **owner)
 
-    def _write(self, statement: Any, task_id: str | None, revs: Revs = None, **params: Any) -> Written:
-        """Run `statement` under the owner's next rev; where it writes nothing, nothing is written."""
+    def _write(self, change: Write, task_id: str | None, revs: Revs = None, **params: Any) -> Written:
+        """Make the change under the owner's next rev; where there is nothing to write, nothing is written."""
         if task_id is None:
             return Written(None, wrote=False)
-        user, now = self._user, datetime.now(UTC)
-        if isinstance(statement, tuple):
-            statement = statement[revs is not None]
-        condition = {} if revs is None else {"revs": revs}
+        owner = self._bind({"email": self._user.email, "name": self._user.name, "now": datetime.now(UTC)})
+        bound = {**owner, "task_id": task_id, **params, **({} if revs is None else {"revs": revs})}
+        conditional = revs is not None
+        if change.quick and (task := write_once(change.quick[conditional], bound)):
+            return Written(task)
 
         def work(connection: Connection) -> Written:
-            stamp = self._bind({"email": user.email, "name": user.name, "now": now})
-            rev = connection.execute(self._statements.next_rev, stamp).scalar_one()
-            bound = self._bind({"task_id": task_id, "new_rev": rev, "now": now, **params, **condition})
-            row = connection.execute(statement, bound).mappings().one_or_none()
+            rev = connection.execute(self._statements.next_rev, owner).scalar_one()
+            row = (
+                connection.execute(change.plain[conditional], {**bound, "new_rev": rev})
+                .mappings()
+                .one_or_none()
+            )
             if row is not None:
                 return Written(dict(row))
             # The owner's other writers are locked out still, so this is the task that was not written.
