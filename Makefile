@@ -7,7 +7,7 @@ ARGS ?=
 CHROMIUM ?= chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test browser-test chromium client lint format openapi lock clean
+.PHONY: help run test drill browser-test chromium client lint format openapi lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -19,6 +19,9 @@ run: .venv/run .env ## install, migrate, serve on http://127.0.0.1:8000 and prin
 
 test: .venv/dev ## install and run every test, on SQLite and PostgreSQL; ARGS goes to pytest
 	@$(BIN)/pytest $(ARGS)
+
+drill: .venv/dev ## break databases, workers and disks under a steady load, and print what came of it
+	@$(BIN)/pytest tests/drills -rs $(ARGS)
 
 browser-test: chromium .venv/browser ## try /docs in the machine's chromium; CHROMIUM names another
 	@CHROMIUM="$$(command -v "$(CHROMIUM)")" $(BIN)/pytest tests/browser $(ARGS)

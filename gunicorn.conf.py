@@ -39,6 +39,24 @@ class BoundedWorker(ThreadWorker):
         finally:
             self.began.pop(conn, None)
 
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        """Take connections, or none; one that leaves takes those that wait, then has the next ones refused.
+
+        gunicorn keeps the socket open until the last request is answered, and connections that it never takes
+        wait for as long.
+        """
+        leaves = not enabled and not self.alive
+        if leaves:
+            for listener in self.sockets:
+                taken = -1
+                while self.nr_conns > taken:
+                    taken = self.nr_conns
+                    self.accept(listener)
+        super().set_accept_enabled(enabled)
+        if leaves:
+            for listener in self.sockets:
+                listener.close()
+
     def murder_pending(self) -> None:
         """Look for late connections; the main loop does it each second."""
         super().murder_pending()

