@@ -7,7 +7,7 @@ ARGS ?=
 CHROMIUM ?= chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test drill browser-test chromium client lint format openapi lock clean
+.PHONY: help run test drill browser-test chromium client drill bench bench-quick lint format openapi lock clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -51,6 +51,13 @@ client: .venv/dev ## make a TypeScript and a Python client and run them against 
 	  --output-path $(CLIENTS)/generated/tasks-api-client
 	@$(BIN)/python -m tests.client
 
+bench: .venv/dev .venv-bench/done ## compare with a FastAPI peer, write docs/performance.md
+	@$(BIN)/python -m bench.run
+	@$(BIN)/python -m bench.growth
+
+bench-quick: .venv/dev .venv-bench/done ## compare in short, under two minutes; fails below 3/4 of the goals
+	@$(BIN)/python -m bench.run --quick
+
 lock: .venv/dev ## renew the pinned versions of all requirements
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
@@ -59,9 +66,11 @@ lock: .venv/dev ## renew the pinned versions of all requirements
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" --extra dev --extra browser -c requirements-dev.txt pyproject.toml \
 	  -o requirements-browser.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" -c requirements.txt bench/requirements.in -o bench/requirements.txt
 
 clean: ## remove what the other targets made, but neither .env nor the data in instance/
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -82,6 +91,12 @@ clean: ## remove what the other targets made, but neither .env nor the data in i
 .venv/browser: requirements-browser.txt .venv/dev
 	@echo "Installing what it takes to test in a browser …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-browser.txt
+	@touch $@
+
+.venv-bench/done: bench/requirements.txt | .venv/bin/python
+	@echo "Installing what the peer takes …"
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
 
 .env:

@@ -8,7 +8,8 @@ The way of a request, and of the imports:
 An error on any of these stations goes to errors.py and becomes problem details there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flask import Flask, request
 from werkzeug.exceptions import NotFound
@@ -23,6 +24,14 @@ from .tasks import tasks_blueprint
 from .tokens import TokenVerifier
 
 
+class Api(Flask):
+    """Flask, without the question before each call of a view or a hook whether that is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as it is."""
+        return func
+
+
 def refuse_double_slash() -> None:
     """Answer 404 to a path that begins with two slashes, which werkzeug would take for one."""
     if request.environ["PATH_INFO"].startswith("//"):
@@ -35,7 +44,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     Raises ConfigError where a setting is missing or unusable.
     """
     settings = Settings.load(environ)
-    app = Flask(__name__, static_folder=None, instance_path=str(ROOT / "instance"))
+    app = Api(__name__, static_folder=None, instance_path=str(ROOT / "instance"))
     app.json = OrjsonProvider(app)
     app.config.from_mapping(
         SQLALCHEMY_DATABASE_URI=settings.database_url,

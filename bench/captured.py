@@ -1,0 +1,64 @@
+"""The statements that the product sends, as its driver writes them into the protocol."""
+
+import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from werkzeug.test import TestResponse
+
+from bench.seed import task_id, user_id
+from bench.workload import MARK, Cell, Owner
+
+
+class Sent(NamedTuple):
+    """A statement with its values in it."""
+
+    text: str
+    in_transaction: bool
+
+
+@contextmanager
+def watch() -> Iterator[list[Sent]]:
+    """Collect what is sent to PostgreSQL meanwhile."""
+    sent: list[Sent] = []
+
+    def look(_c: Any, cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        text = cursor.mogrify(statement, parameters).decode()
+        sent.append(Sent(text, not cursor.connection.autocommit))
+
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        yield sent
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
+
+
+def ask(app: Flask, request: bytes) -> TestResponse:
+    """Let the application answer a prepared request."""
+    head, _, body = request.decode().partition("\r\n\r\n")
+    first, *lines = head.split("\r\n")
+    method, path, _ = first.split(" ")
+    headers = [tuple(line.split(": ", 1)) for line in lines]
+    return app.test_client().open(path, method=method, headers=headers, data=body)
+
+
+def pgbench_script(app: Flask, cell: Cell, owner: Owner) -> str:
+    """The statements of one request as a pgbench script, over all the seed's users and tasks.
+
+    Only the users with equally many tasks are drawn, because the script knows one range of tasks.
+    """
+    with watch() as sent:
+        answer = ask(app, cell.request(owner, random.Random(7)))
+    statements = [f"{statement.text};" for statement in sent]
+    if any(statement.in_transaction for statement in sent):
+        statements = ["BEGIN;", *statements, "COMMIT;"]
+    text = "\n".join(statements)
+    if answer.status_code == 201 and answer.json:
+        text = text.replace(answer.json["id"], "00000000-0000-4000-8000-:fresh")
+    text = re.sub(task_id(owner.number, 0)[:-1] + r"\d{6}", "00000000-0000-7000-8000-:user:task", text)
+    return text.replace(user_id(owner.number), "user-:user").replace(f"Task {MARK}", "Task :fresh")

@@ -1,0 +1,306 @@
+"""That growth costs nothing: the same requests over few and many tasks, and how PostgreSQL finds them.
+
+`python -m bench.growth`; it is part of `make bench`.
+"""
+
+import argparse
+import http.client
+import random
+import re
+import secrets
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from statistics import median
+from typing import NamedTuple
+
+import orjson
+import psycopg2
+from flask import Flask
+
+from app import create_app
+from bench.captured import Sent, ask, watch
+from bench.report import spread, table, write_part
+from bench.seed import FIRST, Users, fill, migrate, task_id, user_id
+from bench.servers import serve
+from bench.workload import Owner
+from tests.people import token
+from tests.postgres import scratch_database
+from tests.postgres import server as postgres_server
+
+# A page that a user of 100 tasks can fill from its middle on.
+PAGE = 20
+COMPLETED = 5
+RECENT = 10
+IDLE_USERS = 200_000
+INSERT_IDLE = (
+    "INSERT INTO users (id, rev, created_at) SELECT 'idle-' || n, 0, now() FROM generate_series(1, %s) n"
+)
+SLOW = re.compile(r"\bSort\b|Seq Scan|Bitmap|Rows Removed by \w+(?: \w+)*: \d+|Hash|Materialize")
+
+
+FILTERS = (
+    "",
+    "&completed=true",
+    "&deleted=true",
+    "&deleted=true&completed=true",
+    "&deleted=true&completed=false",
+)
+
+
+class Place(NamedTuple):
+    """Where is measured: a database, and a user of it with so many tasks."""
+
+    name: str
+    database: str
+    user: int
+    tasks: int
+
+
+def crowd(tasks_in_table: int, tasks: int = 100) -> Users:
+    """Users with a hundred tasks each, together so many."""
+    return Users(FIRST, tasks_in_table // tasks, tasks, tasks // COMPLETED)
+
+
+BIG, BIGGEST = 900_001, 900_002
+DATABASES = {
+    "small": [crowd(1_000)],
+    "large": [
+        crowd(1_000_000 - 110_000),
+        Users(BIG, 1, 10_000, 10_000 // COMPLETED),
+        Users(BIGGEST, 1, 100_000, 100_000 // COMPLETED),
+    ],
+    "idle": [crowd(1_000)],
+}
+PLACES = (
+    Place("100 of 1,000", "small", FIRST, 100),
+    Place("again", "small", FIRST + 1, 100),
+    Place("100 of 1,000,000", "large", FIRST, 100),
+    Place("10,000 of 1,000,000", "large", BIG, 10_000),
+    Place("100,000 of 1,000,000", "large", BIGGEST, 100_000),
+    Place("100 of 1,000, and 200,000 users without", "idle", FIRST, 100),
+)
+
+
+class Client:
+    """A user's keep-alive connection."""
+
+    def __init__(self, port: int, owner_token: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._headers = {"Authorization": f"Bearer {owner_token}"}
+
+    def get(self, path: str, headers: dict[str, str]) -> tuple[int, bytes, str]:
+        """Status, body and entity tag."""
+        self._connection.request("GET", path, headers=self._headers | headers)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read(), answer.headers.get("ETag", "")
+
+
+def questions(client: Client, place: Place) -> dict[str, Callable[[], None]]:
+    """What is timed, each checked once."""
+    first = f"/v1/tasks?limit={PAGE}"
+    # The cursor of the page before the middle: one walk there, in pages as long as they may be.
+    deep, cursor = place.tasks // 2, ""
+    while deep:
+        limit = min(500, deep)
+        deep -= limit
+        page = orjson.loads(client.get(f"/v1/tasks?limit={limit}{cursor}", {})[1])
+        cursor = f"&cursor={page['next_cursor']}"
+    _, _, etag = client.get(first, {})
+    kinds = {
+        "first page": (first, {}, PAGE),
+        "a page in the middle": (f"{first}{cursor}", {}, PAGE),
+        f"{COMPLETED} completed": (f"{first}&completed=true", {}, COMPLETED),
+        "recent changes": (f"/v1/tasks/changes?since={place.tasks - RECENT}", {}, RECENT),
+        "304": (first, {"If-None-Match": etag}, 0),
+    }
+
+    def question(path: str, headers: dict[str, str], count: int) -> Callable[[], None]:
+        status, body, _ = client.get(path, headers)
+        found = len(orjson.loads(body)["tasks"]) if body else 0
+        if (status, found) != (200 if count else 304, count):
+            raise RuntimeError(f"{place.name}: {path}: {status}, {found} tasks")
+        return lambda: void(client.get(path, headers))
+
+    return {name: question(*parts) for name, parts in kinds.items()}
+
+
+def void(_answer: object) -> None:
+    """Nothing is done with a timed answer."""
+
+
+def measure(
+    asked: dict[Place, dict[str, Callable[[], None]]], rounds: int
+) -> dict[tuple[str, str], list[float]]:
+    """Medians in ms of a few requests, of each question at each place in turns, round by round."""
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for number in range(rounds + 1):
+        for name in asked[PLACES[0]]:
+            # From another place each time, so that none always comes behind the same one.
+            for place in random.sample(PLACES, len(PLACES)):
+                took = []
+                for _ in range(15):
+                    began = time.perf_counter()
+                    asked[place][name]()
+                    took.append((time.perf_counter() - began) * 1000)
+                # The first round only warms up.
+                if number:
+                    times[name, place.name].append(median(took))
+    return times
+
+
+def growth_table(times: dict[tuple[str, str], list[float]]) -> str:
+    """Milliseconds of each question at each place, and how they compare with the first place's."""
+    names = list(dict.fromkeys(name for name, _ in times))
+
+    def row(place: Place) -> list[str]:
+        return [
+            place.name,
+            *(f"{spread(times[name, place.name], 2)}, {ratio(name, place):.2f} times" for name in names),
+        ]
+
+    def ratio(name: str, place: Place) -> float:
+        base = times[name, PLACES[0].name]
+        return median(here / there for here, there in zip(times[name, place.name], base, strict=True))
+
+    return table(["the user's tasks of the table's", *names], map(row, PLACES))
+
+
+def statements(app: Flask, owner: Owner) -> dict[str, Sent]:
+    """The statements of the routes, by the request that sends them, for the user with most tasks."""
+    middle, other = (f"/v1/tasks/{task_id(owner.number, FIRST + n)}" for n in (50_000, 50_001))
+    # Into the trash: three of those that are completed, and others.
+    for number in (19_999, 39_999, 59_999, *range(40)):
+        ask(app, owner.request("DELETE", f"/v1/tasks/{task_id(owner.number, FIRST + number)}"))
+
+    def following(query: str) -> str:
+        page = ask(app, owner.request("GET", f"/v1/tasks?limit=1{query}")).json or {}
+        return f"/v1/tasks?limit={PAGE}{query}&cursor={page['next_cursor']}"
+
+    first = f"/v1/tasks?limit={PAGE}"
+    asked = (
+        *(("GET", f"{first}{query}", None) for query in FILTERS),
+        *(("GET", following(query), None) for query in FILTERS),
+        ("GET", "/v1/tasks/changes?since=99990", None),
+        ("GET", middle, None),
+        ("GET", "/api/me", None),
+        ("POST", "/v1/tasks", {"title": "New"}),
+        ("PATCH", middle, {"title": "Changed"}),
+        # It changes nothing, so that the task is looked for.
+        ("PATCH", middle, {"title": "Changed"}),
+        # So that the first of these, explained, has something to change.
+        ("PATCH", middle, {"title": "Back"}),
+        ("POST", f"{middle}/toggle", None),
+        ("DELETE", other, None),
+        ("POST", f"{other}/restore", None),
+    )
+    found: dict[str, Sent] = {}
+    for method, path, body in asked:
+        request = owner.request(method, path, body)
+        _collect(app, f"{method} {path}", request, found)
+    unknown = owner.request("GET", first).replace(b"Accept: */*", b'If-None-Match: "unknown"')
+    _collect(app, f"GET {first} with If-None-Match", unknown, found)
+    return found
+
+
+def _collect(app: Flask, name: str, request: bytes, found: dict[str, Sent]) -> None:
+    with watch() as sent:
+        answer = ask(app, request)
+    if answer.status_code >= 300:
+        raise RuntimeError(f"{name}: {answer.get_data(as_text=True)}")
+    name = re.sub(r"0{8}-[-0-9]+", "{id}", re.sub("cursor=.*", "cursor=…", name))
+    for number, statement in enumerate(sent):
+        found.setdefault(f"{name}, {number + 1} of {len(sent)}", statement)
+
+
+def explain(url: str, found: dict[str, Sent]) -> dict[str, list[str]]:
+    """Each statement's plan, run in a transaction that is taken back."""
+    plans = {}
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        for name, statement in found.items():
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement.text.replace('%', '%%')}")
+            plans[name] = [line for (line,) in cursor.fetchall()]
+            connection.rollback()
+    return plans
+
+
+def plan_table(plans: dict[str, list[str]]) -> str:
+    """What each statement uses, how many pages it looked at, and what ought not to be there."""
+
+    def row(name: str, lines: list[str]) -> tuple[str, ...]:
+        plan = "\n".join(lines)
+        indexes = dict.fromkeys(
+            re.findall(r"(?:using|Conflict Arbiter Indexes:|Bitmap Index Scan on) (\w+)", plan)
+        )
+        buffers = re.search(r"Buffers: shared (.*)", plan)
+        pages = sum(map(int, re.findall(r"(?:hit|read)=(\d+)", buffers[1]))) if buffers else 0
+        execution = re.search(r"Execution Time: ([0-9.]+)", plan)
+        time_ms = execution[1] if execution else ""
+        return (
+            name,
+            ", ".join(indexes),
+            str(pages),
+            time_ms,
+            ", ".join(dict.fromkeys(SLOW.findall(plan))) or "none",
+        )
+
+    head = ("statement", "indexes", "pages", "ms", "sort, scan of a table, rows discarded")
+    return table(head, [row(*item) for item in plans.items()])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--port", type=int, default=8703, help="the first of three")
+    args = parser.parse_args()
+    # So that the servers are stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    secret = secrets.token_hex(32)
+    with ExitStack() as stack:
+        server_url = stack.enter_context(postgres_server())
+        urls, ports = {}, {}
+        for number, (name, people) in enumerate(DATABASES.items()):
+            print(f"seeding the {name} database", file=sys.stderr, flush=True)
+            urls[name] = stack.enter_context(scratch_database(server_url))
+            settings = {"DATABASE_URL": urls[name], "BETTER_AUTH_SECRET": secret}
+            migrate(settings)
+            if name == "idle":
+                with closing(psycopg2.connect(urls[name])) as connection, connection.cursor() as cursor:
+                    cursor.execute(INSERT_IDLE, [IDLE_USERS])
+                    connection.commit()
+            fill(urls[name], people)
+            ports[name] = args.port + number
+            stack.enter_context(serve("product", ports[name], settings, workers=1))
+        asked = {
+            place: questions(
+                Client(ports[place.database], token(secret, user_id(place.user), minutes=600)), place
+            )
+            for place in PLACES
+        }
+        times = measure(asked, args.rounds)
+        app = create_app(
+            {"DATABASE_URL": urls["large"], "BETTER_AUTH_SECRET": secret, "LOG_LEVEL": "WARNING"}
+        )
+        owner = Owner(BIGGEST, 100_000, token(secret, user_id(BIGGEST), minutes=600))
+        plans = explain(urls["large"], statements(app, owner))
+    text = "\n\n".join(
+        [
+            "One client; milliseconds, medians (least to greatest) of rounds in turns, and in times of the "
+            "first row. The second row is another user like the first's: what differs there is noise.",
+            growth_table(times),
+            "`EXPLAIN (ANALYZE, BUFFERS)` of what is sent for the user with 100,000 tasks:",
+            plan_table(plans),
+        ]
+    )
+    for name, lines in plans.items():
+        print(f"-- {name}", *lines, "", sep="\n")
+    print(text)
+    write_part("growth", text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

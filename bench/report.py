@@ -1,0 +1,31 @@
+"""Figures as Markdown, and the generated parts of docs/performance.md."""
+
+import re
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from tests.live import ROOT
+
+PAGE = ROOT / "docs/performance.md"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; all columns but the first are flush right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def spread(values: Sequence[float], digits: int = 0) -> str:
+    """Median and, behind it, the least and the greatest."""
+    return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+
+def write_part(name: str, text: str) -> None:
+    """Put `text` between the page's two marks of that name, or with them at its end."""
+    begin, end = (f"<!-- {name}: {word}, written by bench/ -->" for word in ("begin", "end"))
+    part = f"{begin}\n\n{text.strip()}\n\n{end}"
+    page = PAGE.read_text() if PAGE.exists() else "# Performance\n"
+    old = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
+    page = old.sub(lambda _: part, page) if old.search(page) else f"{page.rstrip()}\n\n{part}\n"
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page)

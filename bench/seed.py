@@ -1,0 +1,85 @@
+"""The rows that are measured on, the same for product and peer, written by SQL."""
+
+import subprocess
+from contextlib import closing
+from typing import NamedTuple
+
+import psycopg2
+from flask_migrate import upgrade
+
+from app import create_app
+from app.extensions import db
+from bench.servers import PEER_PYTHON
+from tests.live import ROOT, environment
+
+# Numbers of users and of tasks have six digits, so that each id has one length and needs no padding.
+FIRST = 100_001
+
+
+class Users(NamedTuple):
+    """Some users with as many tasks each; every `completed_every`-th task is completed."""
+
+    first: int
+    number: int
+    tasks: int
+    completed_every: int = 2
+
+
+INSERT_USERS = """
+INSERT INTO users (id, rev, created_at)
+SELECT 'user-' || u, %(tasks)s, now() FROM generate_series(%(first)s, %(first)s + %(number)s - 1) AS u
+"""
+# In the order of time, as tasks come in: those of one user lie in as many places as in real life.
+INSERT_TASKS = """
+INSERT INTO tasks (user_id, id, title, description, completed, rev, created_at, updated_at)
+SELECT 'user-' || u, ('00000000-0000-7000-8000-' || u || t)::uuid, 'Task ' || t,
+    'Two litres, and bread if there is any left.', n %% %(completed_every)s = 0, n, time, time
+FROM generate_series(1, %(tasks)s) AS n
+CROSS JOIN generate_series(%(first)s, %(first)s + %(number)s - 1) AS u,
+LATERAL (
+    SELECT n + 100000 AS t, timestamptz '2025-01-01' + n * interval '1 minute' + u * interval '1 us' AS time
+) AS made
+ORDER BY n, u
+"""
+COPY_TO_PEER = """
+INSERT INTO task (id, user_id, title, description, completed, created_at, updated_at)
+SELECT id, user_id, title, description, completed, created_at, updated_at FROM tasks ORDER BY created_at
+"""
+
+
+def user_id(user: int) -> str:
+    """The id of the user with that number."""
+    return f"user-{user}"
+
+
+def task_id(user: int, task: int) -> str:
+    """The id of a user's task; both numbers count from FIRST."""
+    return f"00000000-0000-7000-8000-{user}{task}"
+
+
+def migrate(settings: dict[str, str]) -> None:
+    """Make the product's tables."""
+    app = create_app(settings)
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+
+
+def make_peer_tables(settings: dict[str, str]) -> None:
+    """Make the peer's tables."""
+    command = [str(PEER_PYTHON), "-m", "bench.peer"]
+    subprocess.run(command, cwd=ROOT, env=environment(settings), check=True)
+
+
+def fill(url: str, people: list[Users], *, peer: bool = False) -> None:
+    """Insert the users and their tasks, for the peer too where that is wanted."""
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for users in people:
+            cursor.execute(INSERT_USERS, users._asdict())
+            cursor.execute(INSERT_TASKS, users._asdict())
+        if peer:
+            cursor.execute(COPY_TO_PEER)
+        # Before anything is timed, so that autovacuum has nothing to do meanwhile.
+        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CHECKPOINT")

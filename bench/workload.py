@@ -1,0 +1,99 @@
+"""What is asked of the servers: the cells, each a list of requests of many users, ready to be sent."""
+
+import json
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bench.seed import FIRST, task_id, user_id
+from tests.people import token
+
+USERS = 1_000
+TASKS = 100
+BIG_USER = FIRST + USERS
+BIG_USER_TASKS = 100_000
+PAGE = 50
+PREPARED = 4_000
+# In a request it becomes a number that was not sent before; both are ten characters long.
+MARK = "##########"
+
+
+class Owner(NamedTuple):
+    """A user of the seed with a token."""
+
+    number: int
+    tasks: int
+    token: str
+
+    def request(self, method: str, path: str, body: object = None) -> bytes:
+        """An HTTP request of this user, as bytes."""
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            "Host: 127.0.0.1",
+            f"Authorization: Bearer {self.token}",
+            "Accept: */*",
+        ]
+        text = "" if body is None else json.dumps(body)
+        if text:
+            lines += ["Content-Type: application/json", f"Content-Length: {len(text)}"]
+        return "\r\n".join([*lines, "", text]).encode()
+
+    def task_path(self, chance: random.Random) -> str:
+        """The path of one of the user's tasks."""
+        return f"/api/tasks/{task_id(self.number, FIRST + chance.randrange(self.tasks))}"
+
+
+def owners(secret: str) -> list[Owner]:
+    """All users of the seed, the big one last."""
+    numbers = range(FIRST, FIRST + USERS + 1)
+    sizes = {BIG_USER: BIG_USER_TASKS}
+    return [Owner(n, sizes.get(n, TASKS), token(secret, user_id(n), minutes=600)) for n in numbers]
+
+
+def list_tasks(owner: Owner, _chance: random.Random) -> bytes:
+    """The newest fifty tasks."""
+    return owner.request("GET", f"/api/tasks?limit={PAGE}")
+
+
+def get_task(owner: Owner, chance: random.Random) -> bytes:
+    """One task."""
+    return owner.request("GET", owner.task_path(chance))
+
+
+def create_task(owner: Owner, _chance: random.Random) -> bytes:
+    """A new task."""
+    body = {"title": f"Task {MARK}", "description": "Two litres, and bread if there is any left."}
+    return owner.request("POST", "/api/tasks", body)
+
+
+def update_task(owner: Owner, chance: random.Random) -> bytes:
+    """A new title for a task."""
+    return owner.request("PATCH", owner.task_path(chance), {"title": f"Task {MARK}"})
+
+
+def any_of_these(owner: Owner, chance: random.Random) -> bytes:
+    """Seven reads to three writes."""
+    kinds = (list_tasks, get_task, create_task, update_task)
+    return chance.choices(kinds, (35, 35, 15, 15))[0](owner, chance)
+
+
+class Cell(NamedTuple):
+    """A kind of load, with how many times as many requests as the peer the product is to answer."""
+
+    request: Callable[[Owner, random.Random], bytes]
+    goal: float
+
+
+CELLS = {
+    "list": Cell(list_tasks, 5),
+    "get": Cell(get_task, 3.5),
+    "create": Cell(create_task, 3.5),
+    "update": Cell(update_task, 3.5),
+    "mixed": Cell(any_of_these, 4.5),
+}
+
+
+def prepare(cell: Cell, everybody: list[Owner]) -> list[bytes]:
+    """Requests of users drawn at random, the same at each call."""
+    chance = random.Random(7)
+    return [cell.request(chance.choice(everybody), chance) for _ in range(PREPARED)]
