@@ -1,28 +1,81 @@
 """How statements reach the database: reads outside a transaction, writes in one, past dead connections."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
+import psycopg2
 from psycopg2.errors import DivisionByZero
-from sqlalchemy import Connection, Executable, exc
+from sqlalchemy import Connection, Engine, Executable, exc
 
 from .extensions import db
 from .limits import LimitedConnection, TookTooLong
 
 T = TypeVar("T")
 Row = dict[str, Any]
+Fetched = tuple[tuple[str, ...], Sequence[Sequence[Any]]]
 
 
-def fetch(statement: Executable, params: Row) -> tuple[tuple[str, ...], Sequence[Sequence[Any]]]:
-    """The names of the columns and the rows of one statement, which is a transaction by itself."""
+def fetch(statement: Any, params: Row) -> Fetched:
+    """The names of the columns and the rows of one statement, which is a transaction by itself.
+
+    PostgreSQL's go through the driver, whose values are what SQLAlchemy's types would make of them: its share
+    of a request would be a third.
+    """
+    if db.engine.dialect.name == "postgresql":
+        return _fetch_by_driver(db.engine, statement, params)
     with db.engine.connect() as connection:
-        limit(connection, autocommit=True)
         result = connection.execute(statement, params)
-        # Plain strings: a subquery's names are of a subclass that orjson does not take.
-        return tuple(map(str, result.keys())), result.all()
+        return _names(statement), result.all()
 
 
-def read_rows(statement: Executable, params: Row) -> tuple[tuple[str, ...], Sequence[Sequence[Any]]]:
+def _fetch_by_driver(engine: Engine, statement: Any, params: Row) -> Fetched:
+    text, constants = _compiled(statement, engine.dialect.name)
+    pooled = None
+    try:
+        pooled = engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        driver.limit(autocommit=True)
+        with driver.cursor() as cursor:
+            send(cursor, text, {**constants, **params})
+            return _names(statement), cursor.fetchall()
+    except psycopg2.Error as error:
+        is_dead = pooled is not None and bool(driver.closed)
+        if pooled is not None and is_dead:
+            pooled.invalidate(error)
+            pooled = None
+        raise exc.DBAPIError.instance(
+            text,
+            None,
+            error,
+            psycopg2.Error,
+            hide_parameters=True,
+            connection_invalidated=is_dead,
+            dialect=engine.dialect,
+        ) from error
+    finally:
+        if pooled is not None:
+            pooled.close()
+
+
+def send(cursor: Any, text: str, params: Row) -> None:
+    """Execute; by a name of its own, so that others can look on."""
+    cursor.execute(text, params)
+
+
+@cache
+def _compiled(statement: Any, _dialect: str) -> tuple[str, Row]:
+    compiled = statement.compile(dialect=db.engine.dialect)
+    return compiled.string, compiled.params
+
+
+@cache
+def _names(statement: Any) -> tuple[str, ...]:
+    # Plain strings: a subquery's names are of a subclass that orjson does not take.
+    return tuple(str(column.key) for column in statement.selected_columns)
+
+
+def read_rows(statement: Executable, params: Row) -> Fetched:
     """What `fetch` returns of a SELECT, which may be sent again."""
     return _retry_dead_connection(lambda: fetch(statement, params))
 

@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ARRAY,
     CTE,
+    BigInteger,
     ColumnElement,
     DateTime,
     Select,
@@ -63,6 +65,7 @@ OWNER = (
     (User.rev + User.purge_count).label("version"),
 )
 IF_MATCH = Task.rev.in_(bindparam("revs", expanding=True))
+QUICK_IF_MATCH = Task.rev == func.any(bindparam("revs", type_=ARRAY(BigInteger)))
 # What is bound to something new; a row that has it all already is not touched.
 NEW = {
     Task.title: func.coalesce(bindparam("new_title"), Task.title),
@@ -185,9 +188,10 @@ def creation(insert: Any, columns: Columns, has_quick: bool) -> Write:
 def change(conditions: list[Any], values: dict[str, Any], columns: Columns, has_quick: bool) -> Write:
     """Update a task to `values` where it meets the conditions."""
     plain, quick = [], []
-    for wanted in ([*THIS, *conditions], [*THIS, *conditions, IF_MATCH]):
-        written = update(Task).where(*wanted)
+    for condition, quick_condition in (([], []), ([IF_MATCH], [QUICK_IF_MATCH])):
+        written = update(Task).where(*THIS, *conditions, *condition)
         plain.append(written.values(values | stamp(bindparam("new_rev"))).returning(*columns))
+        wanted = [*THIS, *conditions, *quick_condition]
         known: dict[str, Any] = {
             name: func.coalesce(bindparam(name), User.__table__.c[name]) for name in ("email", "name")
         }
@@ -199,7 +203,8 @@ def change(conditions: list[Any], values: dict[str, Any], columns: Columns, has_
             .cte("owner")
         )
         # The owner's lock comes first here too, so that no two writers wait for each other.
-        written = written.where(Task.user_id == owner.c.id).values(values | stamp(owner.c.rev))
+        written = update(Task).where(*wanted, Task.user_id == owner.c.id)
+        written = written.values(values | stamp(owner.c.rev))
         quick.append(at_once(owner, written, columns))
     return Write((plain[0], plain[1]), (quick[0], quick[1]) if has_quick else None)
 

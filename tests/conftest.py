@@ -14,7 +14,7 @@ from flask_migrate import upgrade
 from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
-from app import create_app
+from app import create_app, database
 from app.extensions import db
 from tests.document import CheckedClient
 from tests.people import Person
@@ -110,7 +110,7 @@ def bob(person: Callable[..., Person]) -> Person:
 
 
 @pytest.fixture(autouse=True)
-def watch_statements() -> Iterator[None]:
+def watch_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fail the test whose statement touches tasks without naming their owner."""
     ownerless: list[str] = []
 
@@ -119,6 +119,11 @@ def watch_statements() -> Iterator[None]:
         if watched and TOUCHES_TASKS.search(statement) and not NAMES_OWNER.search(statement):
             ownerless.append(statement)
 
+    def look_at_driver(cursor: Any, statement: str, params: Any) -> None:
+        look(None, None, statement, None, None, False)
+        cursor.execute(statement, params)
+
+    monkeypatch.setattr(database, "send", look_at_driver)
     event.listen(Engine, "before_cursor_execute", look)
     yield
     event.remove(Engine, "before_cursor_execute", look)

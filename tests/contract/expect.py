@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
+from app import database
 from tests.mounts import MOUNTS, Mount
 from tests.people import Person
 
@@ -123,8 +125,15 @@ def statements() -> Iterator[list[str]]:
     def look(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         seen.append(statement)
 
+    send = database.send
+
+    def look_at_driver(cursor: Any, statement: str, params: Any) -> None:
+        seen.append(statement)
+        send(cursor, statement, params)
+
     event.listen(Engine, "before_cursor_execute", look)
     try:
-        yield seen
+        with patch.object(database, "send", look_at_driver):
+            yield seen
     finally:
         event.remove(Engine, "before_cursor_execute", look)

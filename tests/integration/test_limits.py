@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import func, literal, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
@@ -20,6 +20,7 @@ from app.limits import LimitedConnection
 from tests.contract.expect import API, create
 from tests.people import Person
 
+SLEEP = select(func.pg_sleep(60).label("slept"))
 LIMITS = {"STATEMENT_TIMEOUT": "1", "LOCK_TIMEOUT": "1", "DB_POOL_SIZE": "1", "DB_MAX_OVERFLOW": "1"}
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
@@ -53,8 +54,8 @@ def bounded(seconds: float) -> Iterator[None]:
 
 def test_a_statement_that_takes_too_long_is_ended_by_the_server(hasty_app: Flask) -> None:
     for work in (
-        lambda: read(text("SELECT pg_sleep(60)"), {}),
-        lambda: write(lambda connection: connection.execute(text("SELECT pg_sleep(60)"))),
+        lambda: read(SLEEP, {}),
+        lambda: write(lambda connection: connection.execute(SLEEP)),
     ):
         with bounded(20), pytest.raises(OperationalError, match="statement timeout"):
             work()
@@ -139,6 +140,6 @@ def test_a_server_that_falls_silent_ends_the_wait_and_the_connection(
     monkeypatch.setattr(factory, "prefix", "")
     monkeypatch.setattr(factory, "seconds", 0.1)
     with bounded(20), pytest.raises(OperationalError, match="did not answer in time") as caught:
-        read(text("SELECT pg_sleep(60)"), {})
+        read(SLEEP, {})
     assert caught.value.connection_invalidated
-    assert read(text("SELECT 1 AS one"), {}) == [{"one": 1}]
+    assert read(select(literal(1).label("one")), {}) == [{"one": 1}]
