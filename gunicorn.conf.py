@@ -22,6 +22,8 @@ except app_config["ConfigError"] as error:
     sys.exit(error.message)
 
 READ_SECONDS = 5
+# Where all threads are taken, and others wait for one.
+HURRIED_READ_SECONDS = 1
 
 
 class BoundedWorker(ThreadWorker):
@@ -29,6 +31,7 @@ class BoundedWorker(ThreadWorker):
 
     def init_process(self) -> None:
         self.began: dict[TConn, float] = {}
+        self.requests: dict[TConn, Any] = {}
         super().init_process()
 
     def handle(self, conn: TConn) -> Any:
@@ -38,6 +41,12 @@ class BoundedWorker(ThreadWorker):
             return super().handle(conn)
         finally:
             self.began.pop(conn, None)
+            self.requests.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request whose headers have come."""
+        self.requests[conn] = req
+        return super().handle_request(req, conn)
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
         """Take connections, or none; one that leaves takes those that wait, then has the next ones refused.
@@ -60,12 +69,18 @@ class BoundedWorker(ThreadWorker):
     def murder_pending(self) -> None:
         """Look for late connections; the main loop does it each second."""
         super().murder_pending()
-        late = time.monotonic() - READ_SECONDS
+        seconds = READ_SECONDS if len(self.began) < self.cfg.threads else HURRIED_READ_SECONDS
+        late = time.monotonic() - seconds
         for conn, began in list(self.began.items()):
-            if began < late:
+            if began < late and not self._is_whole(conn):
                 # Of reading alone: a request that came whole is answered, however long that takes.
                 with contextlib.suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)
+
+    def _is_whole(self, conn: TConn) -> bool:
+        """Whether the request is known to have come whole: its connection may serve the next one too."""
+        request = self.requests.get(conn)
+        return request is not None and getattr(request.body.reader, "length", None) == 0
 
 
 def child_exit(_server: Any, worker: Any) -> None:

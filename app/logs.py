@@ -84,8 +84,8 @@ class LineHandler(logging.StreamHandler[TextIO]):
 def user_names(settings: Settings) -> Callable[[str], str | None]:
     """What LOG_USER has a user called in the log: as they are, by a keyed hash, or not at all."""
     # The same in every process of a deployment, and known to nobody who only reads the log.
-    secrets = f"{settings.secret} {settings.database_url.render_as_string(hide_password=False)}"
-    key = hashlib.sha256(secrets.encode()).digest()
+    known = settings.secret or settings.database_url.render_as_string(hide_password=False)
+    key = hashlib.sha256(known.encode()).digest()
 
     def hashed(user_id: str) -> str | None:
         return hashlib.blake2b(user_id.encode(), digest_size=8, key=key).hexdigest()

@@ -14,7 +14,7 @@ from flask_migrate import upgrade
 
 from app import create_app
 from app.extensions import db
-from tests.drills.drill import rows, table
+from tests.drills.drill import notes, rows, table
 from tests.live import gunicorn
 from tests.postgres import Cluster, cluster
 
@@ -99,3 +99,5 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     head, *body = table()
     for cells in (head, ["---", *["---:"] * (len(head) - 1)], *body) if rows else ():
         terminalreporter.write_line(f"| {' | '.join(cells)} |")
+    for note in notes:
+        terminalreporter.write_line(note)

@@ -33,6 +33,8 @@ class Row(NamedTuple):
 
 
 rows: list[Row] = []
+# What a drill tells beside its row.
+notes: list[str] = []
 
 
 def table() -> list[list[str]]:

@@ -1,0 +1,37 @@
+FROM python:3.13-slim AS packages
+# The same path as in the image below: the scripts of an environment name it.
+RUN python -m venv /srv/venv
+COPY requirements.txt /tmp/requirements.txt
+# Wheels only, so that no build tools are needed.
+RUN /srv/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile --only-binary :all: \
+      -r /tmp/requirements.txt \
+    && /srv/venv/bin/python -m compileall -q /srv/venv/lib \
+    && /srv/venv/bin/pip uninstall --quiet --yes pip
+
+FROM python:3.13-slim
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PATH=/srv/venv/bin:$PATH \
+    FLASK_APP=wsgi.py \
+    HOST=0.0.0.0 \
+    PORT=8000
+# By number, so that a cluster can see that it is not root.
+RUN groupadd --gid 10001 tasks \
+    && useradd --uid 10001 --gid tasks --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin tasks \
+    && install -d -o tasks -g tasks -m 0700 /srv/tasks/instance
+WORKDIR /srv/tasks
+COPY --from=packages /srv/venv /srv/venv
+COPY wsgi.py gunicorn.conf.py ./
+COPY docs/api.md docs/
+COPY migrations migrations
+COPY app app
+# The code belongs to root: the service cannot change it.
+RUN python -m compileall -q app migrations wsgi.py
+USER 10001:10001
+# Where SQLite lies when no DATABASE_URL names another database.
+VOLUME /srv/tasks/instance
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=2)"]
+CMD ["gunicorn", "wsgi:app"]
