@@ -77,6 +77,11 @@ class BoundedWorker(ThreadWorker):
                 with contextlib.suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)
 
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        """Wait for something to do, and look for late connections more often while all threads are taken."""
+        hurried = len(self.began) >= self.cfg.threads
+        super().wait_for_and_dispatch_events(min(timeout or 1, 0.25) if hurried else timeout)
+
     def _is_whole(self, conn: TConn) -> bool:
         """Whether the request is known to have come whole: its connection may serve the next one too."""
         request = self.requests.get(conn)
@@ -101,7 +106,7 @@ workers = settings.workers
 # Threads, so that a client that is slow to read, and a database that is slow to answer, hold up nobody else.
 # No more than DB_POOL_SIZE, or connections beyond it would be made and closed again and again.
 worker_class = BoundedWorker
-threads = 4
+threads = 6
 timeout = 30
 graceful_timeout = 25
 # More than the proxy's (deploy/nginx.conf), so that it is never the one to find its connection closed.

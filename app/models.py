@@ -83,3 +83,11 @@ _in_trash: dict[str, Any] = {
     "postgresql_where": Task.deleted_at.is_not(None),
 }
 Index("ix_tasks_trash", Task.user_id, Task.deleted_at.desc(), Task.id.desc(), **_in_trash)
+Index(
+    "ix_tasks_trash_completed",
+    Task.user_id,
+    Task.completed,
+    Task.deleted_at.desc(),
+    Task.id.desc(),
+    **_in_trash,
+)

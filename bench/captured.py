@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from flask import Flask
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
+from app.limits import LimitedCursor
 from bench.seed import task_id, user_id
 from bench.workload import MARK, Cell, Owner
 
@@ -27,15 +27,15 @@ def watch() -> Iterator[list[Sent]]:
     """Collect what is sent to PostgreSQL meanwhile."""
     sent: list[Sent] = []
 
-    def look(_c: Any, cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        text = cursor.mogrify(statement, parameters).decode()
-        sent.append(Sent(text, not cursor.connection.autocommit))
+    execute = LimitedCursor.execute
 
-    event.listen(Engine, "before_cursor_execute", look)
-    try:
+    def look(cursor: LimitedCursor, query: str, params: Any = None) -> None:
+        text = cursor.mogrify(query, params).decode()
+        sent.append(Sent(text, not cursor.connection.autocommit))
+        execute(cursor, query, params)
+
+    with patch.object(LimitedCursor, "execute", look):
         yield sent
-    finally:
-        event.remove(Engine, "before_cursor_execute", look)
 
 
 def ask(app: Flask, request: bytes) -> TestResponse:

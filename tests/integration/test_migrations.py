@@ -54,7 +54,7 @@ def test_every_task_index_begins_with_the_owner(empty_app: Flask) -> None:
         inspector = inspect(db.engine)
         keys: list[Sequence[str | None]] = [index["column_names"] for index in inspector.get_indexes("tasks")]
         keys.append(inspector.get_pk_constraint("tasks")["constrained_columns"])
-    assert len(keys) == 5
+    assert len(keys) == 6
     assert {columns[0] for columns in keys} == {"user_id"}
 
 
