@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 
 from .config import Settings
 from .openapi import document_of
-from .store import purge
+from .purge import purge
 from .tokens import InvalidToken, TokenVerifier, sign
 
 WELCOME = """

@@ -15,13 +15,32 @@ from sqlalchemy import (
     false,
     text,
 )
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.functions import GenericFunction
 
 from .extensions import db
 
 TITLE_LIMIT = 200
 DESCRIPTION_LIMIT = 2000
 USER_ID_LIMIT = 255
+
+
+class utc(GenericFunction[datetime]):  # noqa: N801 - an SQL function
+    """A stored time as UTC without a zone, whatever zone the database's session is in."""
+
+    type = DateTime()
+    inherit_cache = True
+
+
+@compiles(utc)
+def _compile_utc(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return str(compiler.process(element.clauses, **kwargs))
+
+
+@compiles(utc, "postgresql")
+def _compile_utc_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return f"timezone('UTC', {compiler.process(element.clauses, **kwargs)})"
 
 
 class User(db.Model):  # type: ignore[name-defined, misc]

@@ -1,6 +1,5 @@
 """Every SQL statement on tasks and their users, each bound to its owner, built once with bound parameters."""
 
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -8,7 +7,6 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
-    DateTime,
     Select,
     bindparam,
     case,
@@ -25,31 +23,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import GenericFunction
 
 from .contracts import Contract
-from .models import Task, User
+from .models import Task, User, utc
 
 Columns = list[ColumnElement[Any]]
 INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-
-
-class utc(GenericFunction[datetime]):  # noqa: N801 - an SQL function
-    """A stored time as UTC without a zone, whatever zone the database's session is in."""
-
-    type = DateTime()
-    inherit_cache = True
-
-
-@compiles(utc)
-def _compile_utc(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return str(compiler.process(element.clauses, **kwargs))
-
-
-@compiles(utc, "postgresql")
-def _compile_utc_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return f"timezone('UTC', {compiler.process(element.clauses, **kwargs)})"
 
 
 MINE = Task.user_id == bindparam("owner")
@@ -256,15 +235,3 @@ FORGET_USER = (
     )
 )
 DELETE_TASKS = delete(Task).where(MINE)
-
-# What `flask tasks purge` does, user by user, so that no statement looks into the tasks of all.
-LIST_USERS = select(User.id).where(User.id > bindparam("after")).order_by(User.id).limit(bindparam("limit"))
-EXPIRED = (MINE, Task.deleted_at < bindparam("before", type_=Task.deleted_at.type))
-COUNT_EXPIRED = select(func.count().label("count")).select_from(Task).where(*EXPIRED)
-_batch = select(Task.rev).where(*EXPIRED).order_by(Task.rev).limit(bindparam("limit")).subquery()
-LAST_EXPIRED = select(func.max(_batch.c.rev).label("rev"))
-_purged_rev = case((User.purged_rev < bindparam("rev_limit"), bindparam("rev_limit")), else_=User.purged_rev)
-RAISE_PURGED_REV = (
-    update(User).where(THIS_USER).values(purged_rev=_purged_rev, purge_count=User.purge_count + 1)
-)
-PURGE = delete(Task).where(*EXPIRED, Task.rev <= bindparam("rev_limit"))

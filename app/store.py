@@ -11,18 +11,13 @@ from typing import Any, NamedTuple
 import uuid_utils
 from sqlalchemy import Connection, Executable
 
-from .database import Row, read, read_one, read_rows, write, write_once
+from .database import Row, read_one, read_rows, write, write_once
 from .statements import (
-    COUNT_EXPIRED,
     DELETE_TASKS,
     FIND_OWNER,
     FIND_USER,
     FORGET_USER,
-    LAST_EXPIRED,
-    LIST_USERS,
     OWNER,
-    PURGE,
-    RAISE_PURGED_REV,
     TaskStatements,
     Write,
 )
@@ -194,34 +189,3 @@ class TaskStore:
             return Written(task or None, wrote=False, deleted=deleted)
 
         return write(work)
-
-
-def purge(before: datetime, *, dry_run: bool = False, batch: int = 1000) -> int:
-    """Remove what was deleted before that time for good, and return how many tasks that is or would be.
-
-    A user's row is locked for one batch at a time, so servers go on meanwhile.
-    """
-    purged, after = 0, ""
-    while users := read(LIST_USERS, {"after": after, "limit": batch}):
-        for user in users:
-            params = {"owner": user["id"], "before": before}
-            if dry_run:
-                purged += read(COUNT_EXPIRED, params)[0]["count"]
-            else:
-                purged += _purge_user(params, batch)
-        after = users[-1]["id"]
-    return purged
-
-
-def _purge_user(params: Row, batch: int) -> int:
-    purged = 0
-    while (last := read(LAST_EXPIRED, {**params, "limit": batch})[0]["rev"]) is not None:
-        bound = {**params, "rev_limit": last}
-
-        def work(connection: Connection, bound: Row = bound) -> int:
-            # In one transaction: who reads the changes sees the tombstones, or that they are gone.
-            connection.execute(RAISE_PURGED_REV, bound)
-            return connection.execute(PURGE, bound).rowcount
-
-        purged += write(work)
-    return purged

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from app import create_app
 from app.extensions import db
 from app.models import Task
-from app.store import purge
+from app.purge import purge
 from tests.contract.expect import API, create, rev, statements
 from tests.people import Person
 
