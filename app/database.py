@@ -30,7 +30,7 @@ def fetch(statement: Any, params: Row) -> Fetched:
 
 
 def _fetch_by_driver(engine: Engine, statement: Any, params: Row) -> Fetched:
-    text, constants = _compiled(statement, engine.dialect.name)
+    text, constants = _compiled(statement)
     pooled = None
     try:
         pooled = engine.raw_connection()
@@ -64,7 +64,7 @@ def send(cursor: Any, text: str, params: Row) -> None:
 
 
 @cache
-def _compiled(statement: Any, _dialect: str) -> tuple[str, Row]:
+def _compiled(statement: Any) -> tuple[str, Row]:
     compiled = statement.compile(dialect=db.engine.dialect)
     return compiled.string, compiled.params
 

@@ -101,11 +101,6 @@ def limited_connection(settings: Settings) -> type[LimitedConnection]:
 
 
 @event.listens_for(Pool, "connect")
-def _begin(driver: Any, *_args: object) -> None:
-    if isinstance(driver, LimitedConnection):
-        driver.free()
-
-
 @event.listens_for(Pool, "checkin")
 def _free(driver: Any, *_args: object) -> None:
     if isinstance(driver, LimitedConnection):

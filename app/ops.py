@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import NotFound
 
 from .config import ROOT
+from .database import limit
 from .errors import Problem
 from .extensions import db
 from .metrics import exposition
@@ -49,7 +50,8 @@ class Readiness:
 
     def _run(self, look: Future[str | None]) -> None:
         try:
-            with self._app.app_context(), db.engine.connect().execution_options(limited=True) as connection:
+            with self._app.app_context(), db.engine.connect() as connection:
+                limit(connection, autocommit=True)
                 migrated = frozenset(MigrationContext.configure(connection).get_current_heads()) == heads
                 look.set_result(None if migrated else NOT_MIGRATED)
         except Exception as error:  # whatever it is, the service is not ready

@@ -120,6 +120,15 @@ def test_an_operation_is_one_message_to_the_database(name: str, wired: Person, w
     assert query.count(";") == 2
 
 
+def test_readiness_is_looked_for_within_the_limits(wired: Person, wire: Wire) -> None:
+    assert wired.client.get("/ready").status_code == 200
+    wire.queries.clear()
+    assert wired.client.get("/ready").status_code == 200
+    assert wire.queries
+    for query in wire.queries:
+        assert query.startswith("SET LOCAL statement_timeout = 5000; SET LOCAL lock_timeout = 3000; ")
+
+
 def test_a_list_that_is_known_is_one_message_that_reads_no_task(wired: Person, wire: Wire) -> None:
     create(API, wired)
     etag = wired.get("/api/tasks").headers["ETag"]
