@@ -41,19 +41,7 @@ def empty_trash(app: Flask) -> None:
 
 
 def expect_expired(response: TestResponse, mount: Mount) -> None:
-    assert response.status_code == 410, response.text
-    body = response.get_json()
-    expected: dict[str, Any] = {
-        "type": "about:blank",
-        "title": "Gone",
-        "status": 410,
-        "code": "sync_expired",
-        "detail": EXPIRED,
-        "request_id": body["request_id"],
-    }
-    if mount.enveloped:
-        expected["error"] = {"code": "sync_expired", "message": EXPIRED, "details": None}
-    assert body == expected
+    expect_problem(response, 410, "sync_expired", EXPIRED, v1=mount.enveloped)
     assert response.headers["Cache-Control"] == "no-store"
 
 

@@ -175,20 +175,7 @@ def test_if_match_without_the_tasks_tag_is_412_and_changes_nothing(
 
 
 def expect_412(response: TestResponse, mount: Mount, current: int) -> None:
-    assert response.status_code == 412, response.text
-    body = response.get_json()
-    expected: dict[str, Any] = {
-        "type": "about:blank",
-        "title": "Precondition Failed",
-        "status": 412,
-        "code": "precondition_failed",
-        "detail": MOVED_ON,
-        "request_id": body["request_id"],
-    }
-    if mount.enveloped:
-        expected["error"] = {"code": "precondition_failed", "message": MOVED_ON, "details": None}
-    assert body == expected
-    assert response.content_type == "application/problem+json"
+    expect_problem(response, 412, "precondition_failed", MOVED_ON, v1=mount.enveloped)
     assert response.headers["ETag"] == f'"{current}"'
 
 

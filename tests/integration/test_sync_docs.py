@@ -5,14 +5,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from flask import Flask
 
-from tests.live import gunicorn
 from tests.people import token
 
 BLOCK = re.compile(r"^```js\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -98,19 +95,6 @@ def node() -> str:
             pytest.fail("node is not on this machine")
         pytest.skip("node is not on this machine")
     return found
-
-
-@pytest.fixture(scope="module")
-def server(migrated_app: Flask, environ: dict[str, str]) -> Iterator[str]:
-    """A gunicorn with two workers over each database."""
-    with gunicorn(environ, "-w", "2") as (address, _):
-        yield address
-
-
-@pytest.fixture
-def address(app: Flask, server: str) -> str:
-    """The server, over an empty database."""
-    return server
 
 
 @pytest.mark.parametrize("mount", ["/v1/tasks", "/api/tasks", "/api/alice/tasks"])

@@ -2,7 +2,6 @@
 
 import threading
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,23 +12,9 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models import Task
-from tests.live import gunicorn
 from tests.people import token
 
 WRITERS = 8
-
-
-@pytest.fixture(scope="module")
-def server(migrated_app: Flask, environ: dict[str, str]) -> Iterator[str]:
-    """A gunicorn with two workers over each database."""
-    with gunicorn(environ, "-w", "2") as (address, _):
-        yield address
-
-
-@pytest.fixture
-def address(app: Flask, server: str) -> str:
-    """The server, over an empty database."""
-    return server
 
 
 @pytest.fixture

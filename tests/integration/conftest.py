@@ -1,0 +1,21 @@
+"""A live server for the tests that want one."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from tests.live import gunicorn
+
+
+@pytest.fixture(scope="module")
+def server(migrated_app: Flask, environ: dict[str, str]) -> Iterator[str]:
+    """A gunicorn with two workers over each database."""
+    with gunicorn(environ, "-w", "2") as (address, _):
+        yield address
+
+
+@pytest.fixture
+def address(app: Flask, server: str) -> str:
+    """The server, over an empty database."""
+    return server
