@@ -65,7 +65,7 @@ lock: .venv/dev ## renew the pinned versions of all requirements
 	  --custom-compile-command "make lock" --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" --extra dev --extra browser -c requirements-dev.txt pyproject.toml \
-	  -o requirements-browser.txt
+	  -o tests/browser/requirements.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" -c requirements.txt bench/requirements.in -o bench/requirements.txt
 
@@ -88,9 +88,9 @@ clean: ## remove what the other targets made, but neither .env nor the data in i
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.venv/browser: requirements-browser.txt .venv/dev
+.venv/browser: tests/browser/requirements.txt .venv/dev
 	@echo "Installing what it takes to test in a browser …"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-browser.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r tests/browser/requirements.txt
 	@touch $@
 
 .venv-bench/done: bench/requirements.txt | .venv/bin/python

@@ -27,7 +27,13 @@ KEY_SET_HINT = "TOKEN is one that your sign-in service issued; its keys are thos
 
 def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
     """Register the commands."""
+    _add_token(app, settings, verifier)
+    _add_purge(app, settings)
+    _add_openapi(app)
+    _add_welcome(app, settings)
 
+
+def _add_token(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
     @app.cli.command("token")
     @click.option("--user", required=True, help="The user's id.")
     @click.option("--email", help="The user's e-mail address.")
@@ -47,6 +53,8 @@ def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
             raise click.UsageError(f"The service would not use this {' and '.join(ignored)}.")
         click.echo(signed)
 
+
+def _add_purge(app: Flask, settings: Settings) -> None:
     tasks = AppGroup("tasks", help="Look after the stored tasks.")
     app.cli.add_command(tasks)
 
@@ -59,12 +67,16 @@ def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
         count = purge(datetime.now(UTC) - timedelta(days=days), dry_run=dry_run)
         click.echo(f"{'Would remove' if dry_run else 'Removed'} {count} tasks deleted over {days} days ago.")
 
+
+def _add_openapi(app: Flask) -> None:
     @app.cli.command("openapi")
     @click.option("--output", type=click.File("wb"), default="-", help="A file; default standard output.")
     def openapi(output: BinaryIO) -> None:
         """Write the OpenAPI document."""
         output.write(document_of(app))
 
+
+def _add_welcome(app: Flask, settings: Settings) -> None:
     @app.cli.command("welcome")
     def welcome() -> None:
         """Print a first request to try; fail where another program has the port."""

@@ -4,13 +4,14 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import requests
+
+from tests.polling import soon
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,11 +50,9 @@ def gunicorn(
     process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=output)
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 30
-        while not _answers(address):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("gunicorn does not answer")
-            time.sleep(0.05)
+        soon(lambda: process.poll() is not None or _answers(address), 30)
+        if process.poll() is not None or not _answers(address):
+            raise RuntimeError("gunicorn does not answer")
         yield address, process
     finally:
         process.terminate()

@@ -5,7 +5,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.live import ROOT
+from tests.polling import soon
 
 # Debian has it where only root looks.
 BINARY = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
@@ -48,11 +48,9 @@ def nginx(port: int, app_port: int) -> Iterator[str]:
         start = [*command(Path(folder), port, app_port), "-g", "daemon off;"]
         process = subprocess.Popen(start, stdout=subprocess.DEVNULL)
         try:
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while not _listens(port):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("nginx does not start")
-                time.sleep(0.02)
+            soon(lambda: process.poll() is not None or _listens(port), START_TIMEOUT_S)
+            if process.poll() is not None or not _listens(port):
+                raise RuntimeError("nginx does not start")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

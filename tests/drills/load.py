@@ -12,6 +12,7 @@ from uuid import uuid4
 import urllib3
 
 from tests.people import token
+from tests.polling import soon
 
 PAUSE_S = 0.03
 # Far behind what a request may take, which is judged by its answer's time.
@@ -260,11 +261,8 @@ class Load:
 
     def until(self, condition: Callable[[], bool], seconds: float) -> None:
         """Wait for a condition, at most so long."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"not so within {seconds} s")
-            time.sleep(0.02)
+        if not soon(condition, seconds):
+            raise AssertionError(f"not so within {seconds} s")
 
     def last(self, seconds: float) -> None:
         """Let the fault last so long."""

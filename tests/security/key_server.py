@@ -222,16 +222,6 @@ def redirecting(url: str, status: int = 302) -> Behaviour:
     return answering(b"", status, Location=url)
 
 
-def soon(true: Callable[[], Any], seconds: float = 15) -> bool:
-    """Whether it comes true, asked again and again for so long at most."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.02)
-    return bool(true())
-
-
 def unreadable_keys(good: SigningKey) -> dict[str, Any]:
     """Members of a set that verify nothing, though most use the id of a good key."""
     kid = good.kid

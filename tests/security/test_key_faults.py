@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from app.keys import FRESH_SECONDS, MAX_KEY_SET_BYTES, Key, KeySet, KeysUnavailable
 from app.tokens import VerifiedTokens
+from tests.polling import soon
 from tests.security.conftest import Clock, MakeApp, MakeServer
 from tests.security.corpus import USER, bearer
 from tests.security.key_server import (
@@ -24,7 +25,6 @@ from tests.security.key_server import (
     publishing,
     redirecting,
     silent,
-    soon,
     stalling,
     unreadable_keys,
 )

@@ -9,8 +9,9 @@ import pytest
 import requests
 
 from tests.live import gunicorn
+from tests.polling import soon
 from tests.security.conftest import MakeServer
-from tests.security.key_server import KeyServer, SigningKey, distinct_tokens, new_key, publishing, soon
+from tests.security.key_server import KeyServer, SigningKey, distinct_tokens, new_key, publishing
 
 KEY, NEXT_KEY = new_key("EdDSA", "key-1"), new_key("ES256", "key-2")
 Live = tuple[str, Popen[bytes], KeyServer]
