@@ -1,35 +1,31 @@
 """A multi-user Tasks API.
 
-The way of a request, and of the imports:
+The path of a request, and the direction of the imports:
 
-    contracts.py - which mount -> auth.py - who -> tasks.py - what -> loading.py, schemas.py - is it valid
-    -> store.py, statements.py, database.py - the owner's rows -> tasks.py - JSON
-
-An error on any of these stations goes to errors.py and becomes problem details there.
+    contracts.py         which mount
+    auth/hook.py         who is asking: the token becomes g.user
+    tasks/views.py       parse, validate, call the store, respond
+      parsing.py, tasks/schemas.py, tasks/queries.py
+      tasks/store.py, tasks/statements.py
+    db/database.py       the owner's rows: one message to the database
+    errors.py            any failure on the way becomes problem details
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from flask import Flask, request
 from werkzeug.exceptions import NotFound
 
-from . import auth, cli, docs, errors, headers, logs, me, metrics, ops
+from . import cli, errors, headers, health, logs, me, metrics
+from .auth import hook
+from .auth.tokens import TokenVerifier
 from .config import ROOT, Settings
 from .contracts import CONTRACTS, TaskIdConverter
+from .db.timeouts import engine_options
 from .extensions import OrjsonProvider, db, migrate
-from .limits import engine_options
-from .loading import MAX_BODY
-from .tasks import tasks_blueprint
-from .tokens import TokenVerifier
-
-
-class Api(Flask):
-    """Flask, without the question before each call of a view or a hook whether that is a coroutine."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as it is."""
-        return func
+from .openapi import views
+from .parsing import MAX_BODY
+from .tasks.views import tasks_blueprint
 
 
 def refuse_double_slash() -> None:
@@ -44,7 +40,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     Raises ConfigError where a setting is missing or unusable.
     """
     settings = Settings.load(environ)
-    app = Api(__name__, static_folder=None, instance_path=str(ROOT / "instance"))
+    app = Flask(__name__, static_folder=None, instance_path=str(ROOT / "instance"))
     app.json = OrjsonProvider(app)
     app.config.from_mapping(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
@@ -65,7 +61,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     headers.init_app(app, settings.cors_origins)
     errors.init_app(app)
     app.before_request(refuse_double_slash)
-    auth.init_app(app, verifier)
+    hook.init_app(app, verifier)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     cli.init_app(app, settings, verifier)
@@ -74,6 +70,6 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     for contract in CONTRACTS:
         app.register_blueprint(tasks_blueprint(contract, dialect))
     app.register_blueprint(me.blueprint)
-    ops.init_app(app, settings.metrics)
-    app.register_blueprint(docs.blueprint)
+    health.init_app(app, settings.metrics)
+    app.register_blueprint(views.blueprint)
     return app

@@ -8,10 +8,10 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
+from .auth.tokens import InvalidToken, TokenVerifier, sign
 from .config import Settings
-from .openapi import document_of
-from .purge import purge
-from .tokens import InvalidToken, TokenVerifier, sign
+from .openapi.document import openapi_document
+from .tasks.purge import purge
 
 WELCOME = """
 The Tasks API is on {address} (Ctrl-C stops it). Try it:
@@ -73,7 +73,7 @@ def _add_openapi(app: Flask) -> None:
     @click.option("--output", type=click.File("wb"), default="-", help="A file; default standard output.")
     def openapi(output: BinaryIO) -> None:
         """Write the OpenAPI document."""
-        output.write(document_of(app))
+        output.write(openapi_document(app))
 
 
 def _add_welcome(app: Flask, settings: Settings) -> None:

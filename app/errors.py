@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_excepti
 from werkzeug.http import HTTP_STATUS_CODES
 
 from .contracts import has_error_member
-from .limits import TookTooLong
+from .db.timeouts import ServerTimeout
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ SENTENCES = {
 }
 # PostgreSQL's SQLSTATEs for a table and a column that are not there: migrations have not run yet. None is the
 # driver's own refusal to connect.
-NOT_MIGRATED = ("42P01", "42703", None)
+MISSING_RELATION = ("42P01", "42703", None)
 # SQLSTATEs of what ended at a time limit.
 TIMEOUTS = {"57014": "statement_timeout", "55P03": "lock_timeout"}
 MAX_ERRORS = 100
@@ -139,7 +139,7 @@ def is_outage(error: exc.SQLAlchemyError) -> bool:
     # A file that is no SQLite database has no kind of its own.
     if type(error) is exc.DatabaseError:
         return True
-    return isinstance(error, exc.ProgrammingError) and getattr(error.orig, "pgcode", None) in NOT_MIGRATED
+    return isinstance(error, exc.ProgrammingError) and getattr(error.orig, "pgcode", None) in MISSING_RELATION
 
 
 def outage_cause(error: exc.SQLAlchemyError) -> str:
@@ -147,7 +147,7 @@ def outage_cause(error: exc.SQLAlchemyError) -> str:
     if isinstance(error, exc.TimeoutError):
         return "pool_timeout"
     cause = getattr(error, "orig", None)
-    if isinstance(cause, TookTooLong):
+    if isinstance(cause, ServerTimeout):
         return "no_answer"
     return TIMEOUTS.get(getattr(cause, "pgcode", None) or "", "database")
 

@@ -5,7 +5,7 @@ from flask_cors import CORS
 
 # What a browser's script may read of an answer beside its body.
 EXPOSED = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
-HEADERS = (
+SECURITY_HEADERS = (
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -18,7 +18,7 @@ def add_headers(response: Response) -> Response:
     """Add what the view did not set itself."""
     headers = response.headers
     present = {name.lower() for name, _ in headers}
-    headers.extend([header for header in HEADERS if header[0].lower() not in present])
+    headers.extend([header for header in SECURITY_HEADERS if header[0].lower() not in present])
     return response
 
 

@@ -26,7 +26,7 @@ ACCESS = "app.access"
 Fields = dict[str, Any]
 
 
-def fields_of(record: logging.LogRecord) -> Fields:
+def record_fields(record: logging.LogRecord) -> Fields:
     """What a record tells, by name."""
     fields = _fields(record.levelname, record.name, record.getMessage(), record.created)
     if record.exc_info and record.exc_info[0]:
@@ -71,7 +71,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line, without its end."""
-        return self._line(fields_of(record))
+        return self._line(record_fields(record))
 
     def tell(self, fields: Fields) -> None:
         """Write a line of fields: what logging does for a record, without a record's cost."""

@@ -2,9 +2,9 @@
 
 from flask import Blueprint, Response, g, jsonify
 
-from .loading import load_query
-from .queries import QuerySchema
-from .store import UserStore
+from .parsing import parse_query
+from .tasks.queries import QuerySchema
+from .tasks.store import UserStore
 
 blueprint = Blueprint("me", __name__, url_prefix="/api/me")
 
@@ -12,13 +12,13 @@ blueprint = Blueprint("me", __name__, url_prefix="/api/me")
 @blueprint.get("")
 def get() -> Response:
     """Get what is stored of you."""
-    load_query(QuerySchema(), 400)
+    parse_query(QuerySchema(), 400)
     return jsonify(UserStore(g.user).get())
 
 
 @blueprint.delete("")
 def delete() -> Response:
     """Delete all of your tasks, the trash included, and your email and name."""
-    load_query(QuerySchema(), 400)
+    parse_query(QuerySchema(), 400)
     UserStore(g.user).forget()
     return Response(status=204)

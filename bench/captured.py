@@ -10,7 +10,7 @@ from unittest.mock import patch
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.limits import LimitedCursor
+from app.db.timeouts import TimeoutCursor
 from bench.seed import task_id, user_id
 from bench.workload import MARK, Cell, Owner
 
@@ -27,14 +27,14 @@ def watch() -> Iterator[list[Sent]]:
     """Collect what is sent to PostgreSQL meanwhile."""
     sent: list[Sent] = []
 
-    execute = LimitedCursor.execute
+    execute = TimeoutCursor.execute
 
-    def look(cursor: LimitedCursor, query: str, params: Any = None) -> None:
+    def look(cursor: TimeoutCursor, query: str, params: Any = None) -> None:
         text = cursor.mogrify(query, params).decode()
         sent.append(Sent(text, not cursor.connection.autocommit))
         execute(cursor, query, params)
 
-    with patch.object(LimitedCursor, "execute", look):
+    with patch.object(TimeoutCursor, "execute", look):
         yield sent
 
 

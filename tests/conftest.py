@@ -14,7 +14,8 @@ from flask_migrate import upgrade
 from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 
-from app import create_app, database
+from app import create_app
+from app.db import database
 from app.extensions import db
 from tests.document import CheckedClient
 from tests.people import Person

@@ -10,7 +10,7 @@ from jsonschema_rs import Draft202012Validator
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from app.openapi import document_of, path_of
+from app.openapi.document import openapi_document, openapi_path
 
 # The files of the page are no part of the API.
 UNDOCUMENTED = "/docs/"
@@ -25,7 +25,7 @@ def parsed(document: bytes) -> dict[str, Any]:
 
 def load(app: Flask) -> dict[str, Any]:
     """The application's document; not to be changed."""
-    return parsed(document_of(app))
+    return parsed(openapi_document(app))
 
 
 def closed(schema: Any) -> Any:
@@ -69,7 +69,7 @@ def check(app: Flask, response: TestResponse) -> None:
         )
     except HTTPException:
         return
-    path, method = path_of(rule.rule), request.method.lower().replace("head", "get")
+    path, method = openapi_path(rule.rule), request.method.lower().replace("head", "get")
     if method == "options" or path.startswith(UNDOCUMENTED):
         return
     document = load(app)
@@ -86,7 +86,7 @@ def check(app: Flask, response: TestResponse) -> None:
     assert response.mimetype in content, (method, path, response.mimetype)
     if response.is_json and request.method != "HEAD":
         pointer = content[response.mimetype]["schema"]["$ref"]
-        validator(document_of(app), pointer).validate(orjson.loads(response.data))
+        validator(openapi_document(app), pointer).validate(orjson.loads(response.data))
 
 
 class CheckedClient(FlaskClient):

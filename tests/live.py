@@ -11,7 +11,7 @@ from typing import IO
 
 import requests
 
-from tests.polling import soon
+from tests.polling import wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,7 +50,7 @@ def gunicorn(
     process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=output)
     address = f"http://127.0.0.1:{port}"
     try:
-        soon(lambda: process.poll() is not None or _answers(address), 30)
+        wait_until(lambda: process.poll() is not None or _answers(address), 30)
         if process.poll() is not None or not _answers(address):
             raise RuntimeError("gunicorn does not answer")
         yield address, process

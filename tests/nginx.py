@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.live import ROOT
-from tests.polling import soon
+from tests.polling import wait_until
 
 # Debian has it where only root looks.
 BINARY = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
@@ -48,7 +48,7 @@ def nginx(port: int, app_port: int) -> Iterator[str]:
         start = [*command(Path(folder), port, app_port), "-g", "daemon off;"]
         process = subprocess.Popen(start, stdout=subprocess.DEVNULL)
         try:
-            soon(lambda: process.poll() is not None or _listens(port), START_TIMEOUT_S)
+            wait_until(lambda: process.poll() is not None or _listens(port), START_TIMEOUT_S)
             if process.poll() is not None or not _listens(port):
                 raise RuntimeError("nginx does not start")
             yield f"http://127.0.0.1:{port}"

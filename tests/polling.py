@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def soon(true: Callable[[], Any], seconds: float = 15) -> bool:
+def wait_until(true: Callable[[], Any], seconds: float = 15) -> bool:
     """Whether it comes true, asked again and again for so long at most."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

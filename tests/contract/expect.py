@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
-from app import database
+from app.db import database
 from tests.mounts import MOUNTS, Mount
 from tests.people import Person
 

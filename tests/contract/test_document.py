@@ -11,8 +11,8 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from app.config import ROOT
-from app.docs import FILES
-from app.openapi import document_of, path_of
+from app.openapi.document import openapi_document, openapi_path
+from app.openapi.views import FILES
 from tests.contract.expect import NOTHING, expect_problem
 from tests.document import UNDOCUMENTED, load, resolve, validator
 
@@ -40,7 +40,7 @@ def nodes(value: Any) -> list[dict[str, Any]]:
 
 def test_the_document_has_each_route_and_method_and_no_other(app: Flask, document: dict[str, Any]) -> None:
     served = {
-        (path_of(rule.rule), method.lower())
+        (openapi_path(rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if not rule.rule.startswith(UNDOCUMENTED)
@@ -51,7 +51,7 @@ def test_the_document_has_each_route_and_method_and_no_other(app: Flask, documen
 
 def test_the_committed_copy_is_what_the_service_serves(app: Flask) -> None:
     committed = (ROOT / "docs" / "openapi.json").read_bytes()
-    assert committed == document_of(app), "stale: run make openapi"
+    assert committed == openapi_document(app), "stale: run make openapi"
 
 
 def test_the_operations_have_the_names_of_a_client(document: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ def test_every_body_has_an_example_that_is_valid(app: Flask, document: dict[str,
             else [shown["value"] for shown in node["examples"].values()]
         )
         for example in examples:
-            validator(document_of(app), schema["$ref"]).validate(example)
+            validator(openapi_document(app), schema["$ref"]).validate(example)
             checked += 1
     bodies = [node for node in nodes(document) if "content" in node]
     assert checked >= len(bodies) >= 60
@@ -154,7 +154,7 @@ def test_the_document_is_served_with_an_etag(app: Flask) -> None:
     assert response.get_json()["servers"][0]["url"] == "."
     again = client.get("/openapi.json", headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
-    assert document_of(app) is document_of(app)
+    assert openapi_document(app) is openapi_document(app)
 
 
 def directives(response: TestResponse) -> dict[str, str]:
@@ -203,5 +203,5 @@ def test_the_command_writes_the_document(app: Flask, tmp_path: Path) -> None:
     path = tmp_path / "openapi.json"
     runner = app.test_cli_runner()
     assert runner.invoke(args=["openapi", "--output", str(path)]).exit_code == 0
-    assert path.read_bytes() == document_of(app)
+    assert path.read_bytes() == openapi_document(app)
     assert orjson.loads(runner.invoke(args=["openapi"]).stdout_bytes)["info"]["title"] == "Tasks API"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import exc
 
-from app.store import TaskStore
+from app.tasks.store import TaskStore
 from tests.contract.expect import NEVER_WAS, NO_TOKEN, V1, create, each_mount, expect_problem
 from tests.mounts import Mount
 from tests.people import Person, token

@@ -6,8 +6,9 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
-from app import create_app, docs
+from app import create_app
 from app.extensions import db
+from app.openapi import views as docs
 from tests.contract.expect import (
     API,
     NEVER_WAS,

@@ -12,7 +12,7 @@ from uuid import uuid4
 import urllib3
 
 from tests.people import token
-from tests.polling import soon
+from tests.polling import wait_until
 
 PAUSE_S = 0.03
 # Far behind what a request may take, which is judged by its answer's time.
@@ -261,7 +261,7 @@ class Load:
 
     def until(self, condition: Callable[[], bool], seconds: float) -> None:
         """Wait for a condition, at most so long."""
-        if not soon(condition, seconds):
+        if not wait_until(condition, seconds):
             raise AssertionError(f"not so within {seconds} s")
 
     def last(self, seconds: float) -> None:

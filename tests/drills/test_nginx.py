@@ -12,7 +12,7 @@ import requests
 from werkzeug.http import HTTP_STATUS_CODES
 
 from app.errors import SENTENCES
-from app.headers import HEADERS
+from app.headers import SECURITY_HEADERS
 from tests.drills.conftest import lasting_port
 from tests.nginx import command, needs_nginx, nginx
 
@@ -43,7 +43,7 @@ def expect_problem(answer: requests.Response, status: int, code: str, retry_afte
     on_v1 = "/v1/" in (answer.request.url or "")
     assert error == ({"code": code, "message": detail, "details": None} if on_v1 else None)
     assert answer.headers["X-Request-ID"] == REQUEST_ID
-    assert set(HEADERS) <= set(answer.headers.items())
+    assert set(SECURITY_HEADERS) <= set(answer.headers.items())
     assert answer.headers.get("Retry-After") == retry_after
 
 

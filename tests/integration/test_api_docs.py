@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from app.answers import CODES, FIELD_CODES
 from app.errors import SENTENCES
-from app.operations import PROBLEMS
+from app.openapi.operations import PROBLEMS
+from app.openapi.responses import CODES, FIELD_CODES
 from tests.console import Request, replay, sessions
 from tests.integration.test_sync_docs import BLOCK, node
 from tests.live import gunicorn
@@ -78,7 +78,7 @@ def test_the_examples_answer_as_printed_and_leave_no_operation_out(
 ) -> None:
     # An operation counts once, on whatever mount it is shown.
     called = {(endpoint(app, request) or "").partition(".")[2] for request in replay(page, environ)}
-    every = {rule.endpoint for rule in app.url_map.iter_rules() if not rule.endpoint.startswith("docs.")}
+    every = {rule.endpoint for rule in app.url_map.iter_rules() if not rule.endpoint.startswith("openapi.")}
     assert {name.partition(".")[2] for name in every} - called == set()
 
 

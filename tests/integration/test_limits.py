@@ -14,9 +14,9 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.database import read, write
+from app.db.database import read, run_transaction
+from app.db.timeouts import TimeoutConnection
 from app.extensions import db
-from app.limits import LimitedConnection
 from tests.contract.expect import API, create
 from tests.people import Person
 
@@ -55,7 +55,7 @@ def bounded(seconds: float) -> Iterator[None]:
 def test_a_statement_that_takes_too_long_is_ended_by_the_server(hasty_app: Flask) -> None:
     for work in (
         lambda: read(SLEEP, {}),
-        lambda: write(lambda connection: connection.execute(SLEEP)),
+        lambda: run_transaction(lambda connection: connection.execute(SLEEP)),
     ):
         with bounded(20), pytest.raises(OperationalError, match="statement timeout"):
             work()
@@ -135,7 +135,7 @@ def test_a_server_that_falls_silent_ends_the_wait_and_the_connection(
 ) -> None:
     with db.engine.connect() as connection:
         factory = type(connection.connection.driver_connection)
-    assert issubclass(factory, LimitedConnection)
+    assert issubclass(factory, TimeoutConnection)
     # The server's own limit never comes, so this is the client's.
     monkeypatch.setattr(factory, "prefix", "")
     monkeypatch.setattr(factory, "seconds", 0.1)

@@ -8,9 +8,9 @@ from flask import Flask
 from sqlalchemy import update
 
 from app import create_app
+from app.db.models import Task
 from app.extensions import db
-from app.models import Task
-from app.purge import purge
+from app.tasks.purge import purge
 from tests.contract.expect import API, create, rev, statements
 from tests.people import Person
 

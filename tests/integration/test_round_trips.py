@@ -11,7 +11,8 @@ import pytest
 from flask import Flask
 from sqlalchemy.engine import make_url
 
-from app import create_app, database
+from app import create_app
+from app.db import database
 from app.extensions import db
 from tests.contract.expect import API, create
 from tests.people import Person

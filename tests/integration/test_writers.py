@@ -10,8 +10,8 @@ import requests
 from flask import Flask
 from sqlalchemy import select
 
+from app.db.models import Task
 from app.extensions import db
-from app.models import Task
 from tests.people import token
 
 WRITERS = 8

@@ -11,8 +11,8 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from app import create_app
+from app.auth.keys import KeySet
 from app.extensions import db
-from app.keys import KeySet
 from tests.security.key_server import KeyServer
 
 MakeServer = Callable[..., KeyServer]
@@ -86,12 +86,12 @@ def key_set_app(migrated_sqlite: str) -> Iterator[MakeApp]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of every key set and token cache made after it; the time of `exp` goes on by itself."""
     clock = Clock()
-    monkeypatch.setattr("app.tokens.KeySet", partial(KeySet, clock=clock))
-    monkeypatch.setattr("app.tokens.time", SimpleNamespace(time=time.time, monotonic=clock))
+    monkeypatch.setattr("app.auth.tokens.KeySet", partial(KeySet, clock=clock))
+    monkeypatch.setattr("app.auth.tokens.time", SimpleNamespace(time=time.time, monotonic=clock))
     return clock
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fetch that gives up after 0.3 s in place of 2 s, so that the tests of a stall are short."""
-    monkeypatch.setattr("app.keys.FETCH_SECONDS", 0.3)
+    monkeypatch.setattr("app.auth.keys.FETCH_SECONDS", 0.3)

@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.keys import FRESH_SECONDS, MAX_KEY_SET_BYTES, Key, KeySet, KeysUnavailable
-from app.tokens import VerifiedTokens
-from tests.polling import soon
+from app.auth.keys import FRESH_SECONDS, MAX_KEY_SET_BYTES, Key, KeySet, KeysUnavailable
+from app.auth.tokens import TokenCache
+from tests.polling import wait_until
 from tests.security.conftest import Clock, MakeApp, MakeServer
 from tests.security.corpus import USER, bearer
 from tests.security.key_server import (
@@ -35,7 +35,7 @@ NEXT_KEY = new_key("ES256", "key-2")
 NAMES = {"iss": "https://auth.example.com", "aud": "https://tasks.example.com"}
 GOOD, NEXT = KEY.source(**NAMES), NEXT_KEY.source(**NAMES)
 FORGED = new_key("EdDSA", "key-1").source(**NAMES)
-CACHED = VerifiedTokens.SECONDS
+CACHED = TokenCache.SECONDS
 
 Break = Callable[[KeyServer], None]
 
@@ -194,7 +194,7 @@ def test_a_new_key_is_taken_within_5_seconds_of_the_clock_on_the_wall(
     assert owner(app, bearer(GOOD.token())) == USER
     server.behaviour = publishing(NEXT_KEY)
     began = time.monotonic()
-    assert soon(lambda: ask(app, bearer(NEXT.token())).status_code == 200, 10)
+    assert wait_until(lambda: ask(app, bearer(NEXT.token())).status_code == 200, 10)
     assert time.monotonic() - began < 8
     assert server.fetches == 2
 
@@ -365,7 +365,7 @@ def test_a_thread_that_cannot_start_is_a_503_and_the_next_fetch_goes_on(
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.keys.threading.Thread.start", fail)
+        patch.setattr("app.auth.keys.threading.Thread.start", fail)
         assert_unavailable(ask(app, bearer(GOOD.token())))
     clock.go(5)
     assert owner(app, bearer(GOOD.token())) == USER

@@ -15,7 +15,7 @@ from flask_migrate import upgrade
 
 from app import create_app
 from app.extensions import db
-from app.logs import fields_of, terminal_line
+from app.logs import record_fields, terminal_line
 from tests.people import Person
 
 Make = Callable[..., tuple[Flask, io.StringIO]]
@@ -164,7 +164,7 @@ def test_in_a_terminal_a_traceback_stands_below_its_line() -> None:
         raise ValueError("secret")
     except ValueError:
         record = logging.LogRecord("app.errors", logging.ERROR, "", 0, "broke", None, sys.exc_info())
-    first, *frames = terminal_line(fields_of(record)).splitlines()
+    first, *frames = terminal_line(record_fields(record)).splitlines()
     assert "broke" in first
     assert "error=ValueError" in first
     assert any("test_in_a_terminal" in frame for frame in frames)

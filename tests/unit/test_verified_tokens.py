@@ -8,8 +8,8 @@ from typing import Any
 import jwt
 import pytest
 
+from app.auth.tokens import InvalidToken, TokenCache, TokenUser, TokenVerifier
 from app.config import Settings
-from app.tokens import InvalidToken, TokenUser, TokenVerifier, VerifiedTokens
 
 SECRET = "a-secret-of-more-than-32-bytes-for-tests"
 
@@ -29,7 +29,7 @@ class Times:
 def times(monkeypatch: pytest.MonkeyPatch) -> Times:
     times = Times()
     clock = SimpleNamespace(time=lambda: times.wall, monotonic=lambda: times.steady)
-    monkeypatch.setattr("app.tokens.time", clock)
+    monkeypatch.setattr("app.auth.tokens.time", clock)
     return times
 
 
@@ -48,7 +48,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(token)
         return real(token, *args, **options)
 
-    monkeypatch.setattr("app.tokens.jwt.decode", decode)
+    monkeypatch.setattr("app.auth.tokens.jwt.decode", decode)
     return seen
 
 
@@ -61,11 +61,11 @@ def signed(sub: str = "alice", seconds: float = 3600, **claims: Any) -> str:
 
 
 def test_a_token_that_is_not_there_has_no_user() -> None:
-    assert VerifiedTokens().get("token") is None
+    assert TokenCache().get("token") is None
 
 
 def test_a_token_that_was_added_has_its_user(times: Times) -> None:
-    cache = VerifiedTokens()
+    cache = TokenCache()
     cache.add("token", user("alice"), times.wall + 3600)
     assert cache.get("token") == user("alice")
     assert cache.get("tokeN") is None
@@ -73,7 +73,7 @@ def test_a_token_that_was_added_has_its_user(times: Times) -> None:
 
 
 def test_an_entry_ends_after_a_minute(times: Times) -> None:
-    cache = VerifiedTokens()
+    cache = TokenCache()
     cache.add("token", user("alice"), times.wall + 3600)
     times.go(59.9)
     assert cache.get("token") == user("alice")
@@ -82,7 +82,7 @@ def test_an_entry_ends_after_a_minute(times: Times) -> None:
 
 
 def test_being_asked_for_does_not_make_an_entry_last_longer(times: Times) -> None:
-    cache = VerifiedTokens()
+    cache = TokenCache()
     cache.add("token", user("alice"), times.wall + 3600)
     for _ in range(59):
         times.go(1)
@@ -92,7 +92,7 @@ def test_being_asked_for_does_not_make_an_entry_last_longer(times: Times) -> Non
 
 
 def test_an_entry_ends_at_exp(times: Times) -> None:
-    cache = VerifiedTokens()
+    cache = TokenCache()
     cache.add("token", user("alice"), times.wall + 10)
     times.go(9.9)
     assert cache.get("token") == user("alice")
@@ -102,14 +102,14 @@ def test_an_entry_ends_at_exp(times: Times) -> None:
 
 @pytest.mark.parametrize("expires", [0, -1, -1e308, -(10**400)])
 def test_a_token_past_its_exp_is_never_given_out(times: Times, expires: float) -> None:
-    cache = VerifiedTokens()
+    cache = TokenCache()
     cache.add("token", user("alice"), expires)
     assert cache.get("token") is None
 
 
 @pytest.mark.parametrize("expires", [1e308, 10**400], ids=["1e308", "10**400"])
 def test_an_exp_without_end_ends_after_a_minute_all_the_same(times: Times, expires: float) -> None:
-    cache = VerifiedTokens()
+    cache = TokenCache()
     cache.add("token", user("alice"), expires)
     assert cache.get("token") == user("alice")
     times.go(60)
@@ -120,7 +120,7 @@ def test_an_exp_without_end_ends_after_a_minute_all_the_same(times: Times, expir
 def test_a_clock_on_the_wall_that_is_set_neither_prolongs_the_minute_nor_outlives_exp(
     times: Times, wall: float, there: bool
 ) -> None:
-    cache = VerifiedTokens()
+    cache = TokenCache()
     cache.add("token", user("alice"), times.wall + 3600)
     times.wall += wall
     assert bool(cache.get("token")) is there
@@ -129,29 +129,29 @@ def test_a_clock_on_the_wall_that_is_set_neither_prolongs_the_minute_nor_outlive
 
 
 def test_the_number_of_entries_is_bounded_and_the_oldest_makes_room(times: Times) -> None:
-    cache = VerifiedTokens()
-    for n in range(VerifiedTokens.MAX_ENTRIES + 10):
+    cache = TokenCache()
+    for n in range(TokenCache.MAX_ENTRIES + 10):
         cache.add(f"token {n}", user(f"user {n}"), times.wall + 3600)
-    assert len(cache._entries) == VerifiedTokens.MAX_ENTRIES
+    assert len(cache._entries) == TokenCache.MAX_ENTRIES
     assert [cache.get(f"token {n}") for n in range(10)] == [None] * 10
-    last = VerifiedTokens.MAX_ENTRIES + 9
+    last = TokenCache.MAX_ENTRIES + 9
     assert cache.get("token 10") == user("user 10")
     assert cache.get(f"token {last}") == user(f"user {last}")
 
 
 def test_a_token_added_again_takes_no_other_s_room(times: Times) -> None:
-    cache = VerifiedTokens()
-    for n in range(VerifiedTokens.MAX_ENTRIES):
+    cache = TokenCache()
+    for n in range(TokenCache.MAX_ENTRIES):
         cache.add(f"token {n}", user(f"user {n}"), times.wall + 3600)
     for _ in range(100):
         cache.add("token 7", user("user 7"), times.wall + 3600)
-    found = [cache.get(f"token {n}") for n in range(VerifiedTokens.MAX_ENTRIES)]
-    assert found == [user(f"user {n}") for n in range(VerifiedTokens.MAX_ENTRIES)]
+    found = [cache.get(f"token {n}") for n in range(TokenCache.MAX_ENTRIES)]
+    assert found == [user(f"user {n}") for n in range(TokenCache.MAX_ENTRIES)]
 
 
 @pytest.mark.parametrize(("length", "kept"), [(2047, True), (2048, True), (2049, False), (8190, False)])
 def test_a_long_token_does_not_enter(times: Times, length: int, kept: bool) -> None:
-    cache = VerifiedTokens()
+    cache = TokenCache()
     cache.add("t" * length, user("alice"), times.wall + 3600)
     assert (cache.get("t" * length) is not None) is kept
     assert len(cache._entries) == kept
@@ -214,7 +214,7 @@ def test_two_tokens_never_share_a_user_in_many_threads(
     verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a cache that is always too small, so that entries come and go under every request."""
-    monkeypatch.setattr(VerifiedTokens, "MAX_ENTRIES", 16)
+    monkeypatch.setattr(TokenCache, "MAX_ENTRIES", 16)
     tokens = {f"user {n}": signed(f"user {n}") for n in range(40)}
 
     def ask(start: int) -> list[tuple[str, str]]:

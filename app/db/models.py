@@ -19,7 +19,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import GenericFunction
 
-from .extensions import db
+from ..extensions import db
 
 TITLE_LIMIT = 200
 DESCRIPTION_LIMIT = 2000

@@ -8,15 +8,15 @@ import psycopg2
 from psycopg2.errors import DivisionByZero
 from sqlalchemy import Connection, Engine, Executable, exc
 
-from .extensions import db
-from .limits import LimitedConnection, TookTooLong
+from ..extensions import db
+from .timeouts import ServerTimeout, TimeoutConnection
 
 T = TypeVar("T")
-Row = dict[str, Any]
+Record = dict[str, Any]
 Fetched = tuple[tuple[str, ...], Sequence[Sequence[Any]]]
 
 
-def fetch(statement: Any, params: Row) -> Fetched:
+def fetch(statement: Any, params: Record) -> Fetched:
     """The names of the columns and the rows of one statement, which is a transaction by itself.
 
     PostgreSQL's go through the driver, whose values are what SQLAlchemy's types would make of them: its share
@@ -29,13 +29,13 @@ def fetch(statement: Any, params: Row) -> Fetched:
         return _names(statement), result.all()
 
 
-def _fetch_by_driver(engine: Engine, statement: Any, params: Row) -> Fetched:
+def _fetch_by_driver(engine: Engine, statement: Any, params: Record) -> Fetched:
     text, constants = _compiled(statement)
     pooled = None
     try:
         pooled = engine.raw_connection()
         driver: Any = pooled.driver_connection
-        driver.limit(autocommit=True)
+        driver.apply_timeouts(autocommit=True)
         with driver.cursor() as cursor:
             send(cursor, text, {**constants, **params})
             return _names(statement), cursor.fetchall()
@@ -58,13 +58,13 @@ def _fetch_by_driver(engine: Engine, statement: Any, params: Row) -> Fetched:
             pooled.close()
 
 
-def send(cursor: Any, text: str, params: Row) -> None:
+def send(cursor: Any, text: str, params: Record) -> None:
     """Execute; by a name of its own, so that others can look on."""
     cursor.execute(text, params)
 
 
 @cache
-def _compiled(statement: Any) -> tuple[str, Row]:
+def _compiled(statement: Any) -> tuple[str, Record]:
     compiled = statement.compile(dialect=db.engine.dialect)
     return compiled.string, compiled.params
 
@@ -75,18 +75,18 @@ def _names(statement: Any) -> tuple[str, ...]:
     return tuple(str(column.key) for column in statement.selected_columns)
 
 
-def read_rows(statement: Executable, params: Row) -> Fetched:
+def read_rows(statement: Executable, params: Record) -> Fetched:
     """What `fetch` returns of a SELECT, which may be sent again."""
     return _retry_dead_connection(lambda: fetch(statement, params))
 
 
-def read(statement: Executable, params: Row) -> list[Row]:
+def read(statement: Executable, params: Record) -> list[Record]:
     """The rows of one SELECT."""
     names, rows = read_rows(statement, params)
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def write_once(statement: Executable, params: Row) -> Row | None:
+def write_once(statement: Executable, params: Record) -> Record | None:
     """The row that a writing statement of PostgreSQL returns, in one round trip; None where it wrote nothing.
 
     Not sent again: whether it was carried out, nobody would know. A connection that was closed before is
@@ -101,19 +101,19 @@ def write_once(statement: Executable, params: Row) -> Row | None:
     return dict(zip(names, rows[0], strict=True)) if rows else None
 
 
-def read_one(statement: Executable, params: Row) -> Row | None:
+def read_one(statement: Executable, params: Record) -> Record | None:
     """The one row of a SELECT by a whole key, or None."""
     return next(iter(read(statement, params)), None)
 
 
-def write(work: Callable[[Connection], T]) -> T:
+def run_transaction(work: Callable[[Connection], T]) -> T:
     """What `work` returns, done in one transaction."""
     committing = False
 
     def attempt() -> T:
         nonlocal committing
         with db.engine.connect() as connection:
-            limit(connection, autocommit=False)
+            apply_timeouts(connection, autocommit=False)
             result = work(connection)
             committing = True
             connection.commit()
@@ -123,11 +123,11 @@ def write(work: Callable[[Connection], T]) -> T:
     return _retry_dead_connection(attempt, unless=lambda: committing)
 
 
-def limit(connection: Connection, *, autocommit: bool) -> None:
+def apply_timeouts(connection: Connection, *, autocommit: bool) -> None:
     """Give the connection the time limits, until it is returned to the pool."""
     driver = connection.connection.driver_connection
-    if isinstance(driver, LimitedConnection):
-        driver.limit(autocommit=autocommit)
+    if isinstance(driver, TimeoutConnection):
+        driver.apply_timeouts(autocommit=autocommit)
 
 
 def _retry_dead_connection(work: Callable[[], T], unless: Callable[[], bool] = lambda: False) -> T:
@@ -138,6 +138,6 @@ def _retry_dead_connection(work: Callable[[], T], unless: Callable[[], bool] = l
     try:
         return work()
     except exc.DBAPIError as error:
-        if not error.connection_invalidated or isinstance(error.orig, TookTooLong) or unless():
+        if not error.connection_invalidated or isinstance(error.orig, ServerTimeout) or unless():
             raise
         return work()

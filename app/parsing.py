@@ -17,7 +17,7 @@ MAX_BODY = 64 * 1024
 MERGE_PATCH = "application/merge-patch+json"
 
 
-def load_query(schema: Schema, status: int) -> dict[str, Any]:
+def parse_query(schema: Schema, status: int) -> dict[str, Any]:
     """The validated query. Raises Problem `status` for one that is unknown, repeated or bad."""
     return dict(_loaded_query(schema, status, request.query_string))
 
@@ -32,7 +32,7 @@ def _loaded_query(schema: Schema, status: int, _query_string: bytes) -> dict[str
     return _load(schema, request.args.to_dict(), status, "parameter")
 
 
-def load_body(
+def parse_body(
     schema: Schema, status: int, *, media_types: tuple[str, ...] = (JSON,), partial: bool = False
 ) -> dict[str, Any]:
     """The validated JSON object. Raises Problem 400, 413, 415 or `status`."""

@@ -12,12 +12,11 @@ from flask import Flask
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
-from .answers import FIXED_ANSWERS, task_answers
-from .auth import PUBLIC_BLUEPRINTS
-from .contracts import CONTRACTS, Contract
+from ..auth.hook import PUBLIC_BLUEPRINTS
+from ..contracts import CONTRACTS, Contract
+from ..tasks.schemas import READ_ONLY, CompletionSchema, changes_schema, creation_schema
 from .operations import (
     FIXED_EXAMPLES,
-    HEADERS,
     OPERATIONS,
     OPTIONAL_HEADERS,
     PATH_PARAMETERS,
@@ -25,14 +24,15 @@ from .operations import (
     PRECONDITIONS,
     PROBLEM_HEADERS,
     PROBLEMS,
-    REASONS,
+    RESPONSE_HEADERS,
+    STATUS_DESCRIPTIONS,
     TAGS,
     TASK_OPERATIONS,
     Operation,
     problem_examples,
     task_examples,
 )
-from .schemas import READ_ONLY, CompletionSchema, changes_schema, creation_schema
+from .responses import FIXED_RESPONSES, task_responses
 
 VERSION = "1.0.0"
 PROBLEM_JSON = "application/problem+json"
@@ -46,7 +46,7 @@ for programs and a `detail` to show. [docs/api.md](docs/api.md) tells all of it,
 """
 
 
-def document_of(app: Flask) -> bytes:
+def openapi_document(app: Flask) -> bytes:
     """The document as JSON, built at the first call."""
     built: bytes | None = app.extensions.get("openapi")
     if built is None:
@@ -55,14 +55,14 @@ def document_of(app: Flask) -> bytes:
     return built
 
 
-def path_of(rule: str) -> str:
+def openapi_path(rule: str) -> str:
     """A rule as OpenAPI writes it: `{id}` for `<task_id('changes'):id>`."""
     return re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule)
 
 
-def tag_of(contract: Contract) -> str:
+def mount_tag(contract: Contract) -> str:
     """What the document calls a mount."""
-    return f"Tasks on {path_of(contract.prefix)}"
+    return f"Tasks on {openapi_path(contract.prefix)}"
 
 
 class Document:
@@ -71,7 +71,7 @@ class Document:
     def __init__(self, app: Flask) -> None:
         self._app = app
         plugin = MarshmallowPlugin()
-        about = {tag_of(contract): contract.about for contract in CONTRACTS} | TAGS
+        about = {mount_tag(contract): contract.about for contract in CONTRACTS} | TAGS
         self._spec = APISpec(
             "Tasks API",
             VERSION,
@@ -96,7 +96,7 @@ class Document:
             if operation:
                 (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
                 described = self._operation(rule, operation, contract)
-                self._spec.path(path_of(rule.rule), operations={method.lower(): described})
+                self._spec.path(openapi_path(rule.rule), operations={method.lower(): described})
         return self._spec.to_dict()
 
     def _add_components(self) -> None:
@@ -104,11 +104,11 @@ class Document:
         about = "A token of your sign-in service, without `Bearer` before it."
         scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
         components.security_scheme("token", scheme)
-        for name, (about, example) in HEADERS.items():
+        for name, (about, example) in RESPONSE_HEADERS.items():
             header = {"description": about, "schema": {"type": "string"}, "example": example}
             components.header(name, header | {"required": name not in OPTIONAL_HEADERS})
-        for name, answer_type in FIXED_ANSWERS.items():
-            components.schema(name, schema=answer_type)
+        for name, response_schema in FIXED_RESPONSES.items():
+            components.schema(name, schema=response_schema)
         for name, schema in PLAIN_SCHEMAS.items():
             components.schema(name, schema)
         for contract in CONTRACTS:
@@ -116,7 +116,7 @@ class Document:
 
     def _add_schemas(self, contract: Contract) -> None:
         add, prefix = self._spec.components.schema, contract.schema_prefix
-        for name, answer in task_answers(contract).items():
+        for name, answer in task_responses(contract).items():
             add(prefix + name, schema=answer)
         if not contract.envelope:
             add(f"{prefix}TaskList", {"type": "array", "items": _ref("schemas", f"{prefix}Task")})
@@ -141,7 +141,7 @@ class Document:
         described: dict[str, Any] = {
             "operationId": operation.id,
             "summary": summary.rstrip("."),
-            "tags": [tag_of(contract) if contract else operation.tag],
+            "tags": [mount_tag(contract) if contract else operation.tag],
             "parameters": self._parameters(rule, operation),
             "responses": {},
         }
@@ -155,7 +155,7 @@ class Document:
             # A create that was made before tells no place.
             headers = [name for name in operation.headers if (name, status) != ("Location", 200)]
             content = _content(operation, contract) if status in (200, 201) else {}
-            described["responses"][str(status)] = _response(REASONS[status], headers, content)
+            described["responses"][str(status)] = _response(STATUS_DESCRIPTIONS[status], headers, content)
         for status in _problems(operation, contract, public=public):
             described["responses"][str(status)] = self._problem(
                 status, v1=bool(contract and contract.envelope)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import jwt
 
-from .metrics import KEY_SET_FETCHES
+from ..metrics import KEY_SET_FETCHES
 
 log = logging.getLogger(__name__)
 

@@ -5,16 +5,16 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from .contracts import Contract
-from .database import Row
-from .errors import FieldError, Problem, not_found, precondition_failed, validation_problem
-from .etags import asks_for_change, expected_revs, is_known, list_etag, task_etag
-from .loading import JSON, MERGE_PATCH, has_body, load_body, load_query
+from ..contracts import Contract
+from ..db.database import Record
+from ..errors import FieldError, Problem, not_found, precondition_failed, validation_problem
+from ..parsing import JSON, MERGE_PATCH, has_body, parse_body, parse_query
+from .etags import if_match_revs, if_none_match_matches, list_etag, task_etag
 from .queries import ChangesQuery, Cursor, Filters, ListQuery, QuerySchema
 from .schemas import CompletionSchema, changes_schema, creation_schema, parse_uuid
 from .statements import TaskStatements
-from .store import TaskStore, Written
-from .sync import Position
+from .store import Revs, TaskStore, WriteResult
+from .sync import SyncToken
 
 FROM_THE_FUTURE = [FieldError("out_of_range", "must be a rev that an answer gave.")]
 
@@ -58,9 +58,11 @@ class TaskViews:
 
         With `deleted=true`, the trash instead, deleted last first.
         """
-        query = load_query(self._list_query, self._contract.invalid_status)
-        if asks_for_change() and is_known(etag := self._list_etag(self._store.version(), query)):
-            return _not_modified(etag)
+        query = parse_query(self._list_query, self._contract.invalid_status)
+        if "If-None-Match" in request.headers:
+            etag = self._list_etag(self._store.version(), query)
+            if if_none_match_matches(etag):
+                return _not_modified(etag)
         limit, cursor = query["limit"], query["cursor"]
         filters = Filters(query["deleted"], query["completed"])
         page = self._store.page(
@@ -74,9 +76,9 @@ class TaskViews:
         headers = {"ETag": self._list_etag(page.version, query)}
         if following:
             link = urlencode(request.args.to_dict() | {"cursor": following})
-            headers["Link"] = f'<{_address()}?{link}>; rel="next"'
+            headers["Link"] = f'<{_request_path()}?{link}>; rel="next"'
         payload = {"tasks": tasks, "next_cursor": following} if self._contract.envelope else tasks
-        return _answer(payload, 200, headers)
+        return _json(payload, 200, headers)
 
     def create_task(self) -> Response:
         """Create a task.
@@ -84,14 +86,14 @@ class TaskViews:
         With an `id` of your own, the same request may be sent again: then it answers 200.
         """
         self._refuse_query()
-        new = load_body(self._creation, self._contract.invalid_status)
-        written = self._store.create(**new)
-        task = written.task
-        if task is None or written.deleted:
+        new = parse_body(self._creation, self._contract.invalid_status)
+        result = self._store.create(**new)
+        task = result.task
+        if task is None or result.deleted:
             raise Problem(409, "conflict", "A task with this id lies in the trash.")
-        if not written.wrote:
+        if not result.changed:
             return self._task(task)
-        return self._task(task, 201, Location=f"{_address()}/{task['id']}")
+        return self._task(task, 201, Location=f"{_request_path()}/{task['id']}")
 
     def list_changes(self) -> Response:
         """List what was written since a rev.
@@ -99,10 +101,10 @@ class TaskViews:
         The oldest change comes first: tasks, and the ids of deleted ones.
         """
         status = self._contract.invalid_status
-        query = load_query(self._changes_query, status)
-        position, limit = Position.decode(query["since"]), query["limit"]
+        query = parse_query(self._changes_query, status)
+        position, limit = SyncToken.decode(query["since"]), query["limit"]
         page = self._store.changes(position.rev, limit + 1)
-        if not position.was_given(page.owner_rev, page.purged_rev):
+        if not position.could_have_been_issued(page.owner_rev, page.purged_rev):
             raise validation_problem(status, "parameter", {"since": FROM_THE_FUTURE})
         if position.is_expired(page.purged_rev, page.purge_count):
             raise Problem(410, "sync_expired", "Deletions since then were purged; start again from 0.")
@@ -112,7 +114,7 @@ class TaskViews:
         tasks = [task for task in changed if not task.pop("deleted")]
         last = changed[-1]["rev"] if more else page.owner_rev
         following = position.following(last, page.purged_rev, page.purge_count)
-        return _answer({"tasks": tasks, "deleted": deleted, "rev": following.encode(), "more": more}, 200, {})
+        return _json({"tasks": tasks, "deleted": deleted, "rev": following.encode(), "more": more}, 200, {})
 
     def get_task(self, id: str) -> Response:
         """Get one task."""
@@ -130,28 +132,28 @@ class TaskViews:
     def delete_task(self, id: str) -> Response:
         """Move a task to the trash."""
         self._refuse_query()
-        revs = expected_revs()
+        revs = if_match_revs()
         self._written(self._store.delete(parse_uuid(id), revs), revs)
         return Response(status=204)
 
     def restore_task(self, id: str) -> Response:
         """Bring a task back from the trash."""
         self._refuse_query()
-        revs = expected_revs()
-        return self._task(self._written(self._store.restore(parse_uuid(id), revs), revs, in_trash=True))
+        revs = if_match_revs()
+        return self._task(self._written(self._store.restore(parse_uuid(id), revs), revs, restored=True))
 
     def toggle_task(self, id: str) -> Response:
         """Turn a task's completion over."""
         self._refuse_query()
-        revs = expected_revs()
-        return self._task(self._written(self._store.flip(parse_uuid(id), revs), revs))
+        revs = if_match_revs()
+        return self._task(self._written(self._store.toggle(parse_uuid(id), revs), revs))
 
     def complete_task(self, id: str) -> Response:
         """Set a task's completion, or turn it over when no body is sent."""
         if not has_body():
             return self.toggle_task(id)
         self._refuse_query()
-        changes = load_body(self._completion, self._contract.invalid_status)
+        changes = parse_body(self._completion, self._contract.invalid_status)
         return self._update(id, changes)
 
     @property
@@ -161,52 +163,51 @@ class TaskViews:
     def _change(self, id: str, media_types: tuple[str, ...]) -> Response:
         self._refuse_query()
         status = self._contract.invalid_status
-        return self._update(id, load_body(self._changes, status, media_types=media_types, partial=True))
+        return self._update(id, parse_body(self._changes, status, media_types=media_types, partial=True))
 
-    def _update(self, id: str, changes: Row) -> Response:
-        revs = expected_revs()
+    def _update(self, id: str, changes: Record) -> Response:
+        revs = if_match_revs()
         return self._task(self._written(self._store.update(parse_uuid(id), revs, **changes), revs))
 
-    def _written(self, written: Written, revs: list[int] | None, *, in_trash: bool = False) -> Row | None:
-        """The task after a write, which may have found nothing to do; one in the trash may count."""
-        task = written.task if in_trash or written.wrote or not written.deleted else None
-        if task is None:
+    def _written(self, result: WriteResult, revs: Revs, *, restored: bool = False) -> Record:
+        """The task that a write left. Raises 404, or 412 where If-Match names other versions."""
+        if result.task is None or (result.deleted and not restored):
             raise not_found()
-        if not written.wrote and revs is not None and task["rev"] not in revs:
-            raise precondition_failed(task_etag(task["rev"]))
-        return task
+        if not result.changed and revs is not None and result.task["rev"] not in revs:
+            raise precondition_failed(task_etag(result.task["rev"]))
+        return result.task
 
     def _refuse_query(self) -> None:
-        load_query(self._no_query, self._contract.invalid_status)
+        parse_query(self._no_query, self._contract.invalid_status)
 
-    def _list_etag(self, version: int, query: Row) -> str:
+    def _list_etag(self, version: int, query: Record) -> str:
         return list_etag(g.user_id, version, self._contract.name, sorted(query.items()))
 
-    def _task(self, task: Row | None, status: int = 200, **headers: str) -> Response:
+    def _task(self, task: Record | None, status: int = 200, **headers: str) -> Response:
         if task is None:
             raise not_found()
         etag = task_etag(task["rev"])
-        if request.method in ("GET", "HEAD") and is_known(etag):
+        if request.method in ("GET", "HEAD") and if_none_match_matches(etag):
             return _not_modified(etag)
-        return _answer({"task": task} if self._contract.envelope else task, status, {"ETag": etag, **headers})
+        return _json({"task": task} if self._contract.envelope else task, status, {"ETag": etag, **headers})
 
 
-def _address() -> str:
+def _request_path() -> str:
     """This request's path as a URL reference, without a slash at its end."""
     return quote(request.root_path + request.path.rstrip("/"))
 
 
-def _answer(payload: Any, status: int, headers: dict[str, str]) -> Response:
+def _json(payload: Any, status: int, headers: dict[str, str]) -> Response:
     response = jsonify(payload)
     response.status_code = status
-    return _for_one_user(response, headers)
+    return _private(response, headers)
 
 
 def _not_modified(etag: str) -> Response:
-    return _for_one_user(Response(status=304), {"ETag": etag})
+    return _private(Response(status=304), {"ETag": etag})
 
 
-def _for_one_user(response: Response, headers: dict[str, str]) -> Response:
+def _private(response: Response, headers: dict[str, str]) -> Response:
     response.headers.update(headers)
     # Kept by the browser alone, and asked for again each time.
     response.headers["Cache-Control"] = "private, no-cache"

@@ -12,14 +12,14 @@ PURGES = 1 << 20
 MAX_SINCE = (1 << 53) - 1
 
 
-class Position(NamedTuple):
+class SyncToken(NamedTuple):
     """A rev up to which a client knows all; in the midst of a first sync, also the purges before."""
 
     rev: int
     purges: int | None = None
 
     @classmethod
-    def decode(cls, since: int) -> "Position":
+    def decode(cls, since: int) -> "SyncToken":
         """The position that a client sends."""
         if since < FIRST_SYNC:
             return cls(since)
@@ -29,7 +29,7 @@ class Position(NamedTuple):
         """The number to send for it."""
         return self.rev if self.purges is None else FIRST_SYNC + self.rev * PURGES + self.purges
 
-    def was_given(self, owner_rev: int, purged_rev: int) -> bool:
+    def could_have_been_issued(self, owner_rev: int, purged_rev: int) -> bool:
         """Whether an answer may have held it; one in the midst of a first sync lies below what was purged."""
         return self.rev <= owner_rev and (self.purges is None or 0 < self.rev < purged_rev)
 
@@ -39,6 +39,6 @@ class Position(NamedTuple):
             return self.purges != purge_count % PURGES
         return 0 < self.rev < purged_rev
 
-    def following(self, rev: int, purged_rev: int, purge_count: int) -> "Position":
+    def following(self, rev: int, purged_rev: int, purge_count: int) -> "SyncToken":
         """The position after all changes up to `rev`."""
-        return Position(rev, purge_count % PURGES if rev < purged_rev else None)
+        return SyncToken(rev, purge_count % PURGES if rev < purged_rev else None)

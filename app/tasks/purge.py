@@ -4,12 +4,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 
-from .database import Row, read, write
-from .models import Task, User
-from .statements import MINE, THIS_USER
+from ..db.database import Record, read, run_transaction
+from ..db.models import Task, User
+from .statements import OWNED, THIS_USER
 
 LIST_USERS = select(User.id).where(User.id > bindparam("after")).order_by(User.id).limit(bindparam("limit"))
-EXPIRED = (MINE, Task.deleted_at < bindparam("before", type_=Task.deleted_at.type))
+EXPIRED = (OWNED, Task.deleted_at < bindparam("before", type_=Task.deleted_at.type))
 COUNT_EXPIRED = select(func.count().label("count")).select_from(Task).where(*EXPIRED)
 _batch = select(Task.rev).where(*EXPIRED).order_by(Task.rev).limit(bindparam("limit")).subquery()
 LAST_EXPIRED = select(func.max(_batch.c.rev).label("rev"))
@@ -37,15 +37,15 @@ def purge(before: datetime, *, dry_run: bool = False, batch: int = 1000) -> int:
     return purged
 
 
-def _purge_user(params: Row, batch: int) -> int:
+def _purge_user(params: Record, batch: int) -> int:
     purged = 0
     while (last := read(LAST_EXPIRED, {**params, "limit": batch})[0]["rev"]) is not None:
         bound = {**params, "rev_limit": last}
 
-        def work(connection: Connection, bound: Row = bound) -> int:
+        def work(connection: Connection, bound: Record = bound) -> int:
             # In one transaction: who reads the changes sees the tombstones, or that they are gone.
             connection.execute(RAISE_PURGED_REV, bound)
             return connection.execute(PURGE, bound).rowcount
 
-        purged += write(work)
+        purged += run_transaction(work)
     return purged

@@ -4,14 +4,14 @@ import logging
 
 from flask import Flask, current_app, g, request
 
-from .errors import Problem
+from ..errors import Problem
 from .keys import KeysUnavailable
 from .tokens import InvalidToken, TokenVerifier
 
 log = logging.getLogger(__name__)
 
 # Everything outside these blueprints needs a token, so that a forgotten route is closed, not open.
-PUBLIC_BLUEPRINTS = frozenset({"docs", "ops"})
+PUBLIC_BLUEPRINTS = frozenset({"health", "openapi"})
 
 
 def unauthorized(code: str, detail: str, challenge: str, reason: str) -> Problem:

@@ -10,9 +10,9 @@ from typing import Any
 import jwt
 from marshmallow import ValidationError, validate
 
-from .config import ANY_AUDIENCE, Settings
+from ..config import ANY_AUDIENCE, Settings
+from ..db.models import USER_ID_LIMIT
 from .keys import Key, KeySet, SharedSecret
-from .models import USER_ID_LIMIT
 
 LEEWAY_SECONDS = 10
 # RFC 7519, section 3: three base64url parts. Proxies pass no header much longer than this.
@@ -24,7 +24,7 @@ NOT_A_JWT = "This is not a JWT; Better Auth's session cookie is not one either: 
 UNEXPECTED_AUDIENCE = (
     "The token names an audience, and this service expects none; JWT_AUDIENCE is where to set it."
 )
-REASONS: tuple[tuple[type[jwt.InvalidTokenError], str, str], ...] = (
+TOKEN_ERRORS: tuple[tuple[type[jwt.InvalidTokenError], str, str], ...] = (
     (jwt.ExpiredSignatureError, "expired", "The token has expired."),
     (jwt.ImmatureSignatureError, "not_yet_valid", "The token is not valid yet."),
     (jwt.InvalidIssuerError, "issuer", "The token is from another issuer."),
@@ -57,7 +57,7 @@ class TokenUser:
     ignored: tuple[str, ...] = ()
 
 
-class VerifiedTokens:
+class TokenCache:
     """The users of tokens that were verified less than a minute ago and have not expired.
 
     A cache is bounded in entries and in the length of a token, so that it stays below some 10 MB.
@@ -96,7 +96,7 @@ class TokenVerifier:
         self._issuers = settings.issuers
         self._audiences = settings.audiences
         self._user_claims = [tuple(claim.split(".")) for claim in settings.user_id_claims]
-        self._verified = VerifiedTokens()
+        self._verified = TokenCache()
 
     def verify(self, token: str) -> TokenUser:
         """The token's user.
@@ -125,7 +125,7 @@ class TokenVerifier:
                 raise InvalidToken("unknown_key", "The token is signed with a key that is not known here.")
             claims = self._decode(token, key)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            reasons = ((reason, detail) for kind, reason, detail in REASONS if isinstance(error, kind))
+            reasons = ((reason, detail) for kind, reason, detail in TOKEN_ERRORS if isinstance(error, kind))
             raise InvalidToken(*next(reasons, ("malformed", "The token is not valid."))) from None
         # PyJWT takes "123" and true for numbers, and an empty `aud` for none.
         for name in ("exp", "nbf", "iat"):

@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 from marshmallow import Schema
 
-from .contracts import Contract
-from .errors import problem_body
-from .loading import JSON, MERGE_PATCH
-from .models import USER_ID_LIMIT
-from .queries import ChangesQuery, ListQuery, QuerySchema
+from ..contracts import Contract
+from ..db.models import USER_ID_LIMIT
+from ..errors import problem_body
+from ..parsing import JSON, MERGE_PATCH
+from ..tasks.queries import ChangesQuery, ListQuery, QuerySchema
 
 
 class Operation(NamedTuple):
@@ -58,14 +58,14 @@ TAGS = {
 OPERATIONS = {
     "me.get": Operation("Me", id="getMe", tag=PRIVATE),
     "me.delete": Operation(statuses=(204,), id="deleteMe", tag=PRIVATE),
-    "ops.health": Operation("Health", id="getHealth", tag=PUBLIC),
-    "ops.ready": Operation("Readiness", problems=(503,), id="getReadiness", tag=PUBLIC),
-    "ops.metrics": Operation(
+    "health.health": Operation("Health", id="getHealth", tag=PUBLIC),
+    "health.ready": Operation("Readiness", problems=(503,), id="getReadiness", tag=PUBLIC),
+    "health.metrics": Operation(
         "Metrics", problems=(404,), id="getMetrics", tag=PUBLIC, media_type="text/plain"
     ),
-    "docs.document": Operation("Document", (200, 304), ("ETag",), id="getOpenapi", tag=PUBLIC),
-    "docs.page": Operation("Page", problems=(404,), id="getDocs", tag=PUBLIC, media_type="text/html"),
-    "docs.index": Operation(statuses=(302,), headers=("Location",), id="getRoot", tag=PUBLIC),
+    "openapi.document": Operation("Document", (200, 304), ("ETag",), id="getOpenapi", tag=PUBLIC),
+    "openapi.page": Operation("Page", problems=(404,), id="getDocs", tag=PUBLIC, media_type="text/html"),
+    "openapi.index": Operation(statuses=(302,), headers=("Location",), id="getRoot", tag=PUBLIC),
 }
 PLAIN_SCHEMAS: dict[str, dict[str, Any]] = {
     "Completed": {"type": "boolean", "default": False},
@@ -74,7 +74,7 @@ PLAIN_SCHEMAS: dict[str, dict[str, Any]] = {
     "Metrics": {"type": "string"},
 }
 
-REASONS = {
+STATUS_DESCRIPTIONS = {
     200: "Done.",
     201: "Created.",
     204: "Done; there is no body.",
@@ -122,7 +122,7 @@ PROBLEM_HEADERS = {
 
 TASK_ID = "0199d2f4-8c6b-7c3e-9a51-3f0f6f2f7d10"
 REQUEST_ID = "7d1f0c5b9e2a4f6c8b3d5e7f9a1c2e4d"
-HEADERS = {
+RESPONSE_HEADERS = {
     "ETag": ("The version: to send as `If-Match` with a write, or as `If-None-Match` with a read.", '"42"'),
     "Link": ("The next page, where there is one.", '</v1/tasks?cursor=AAY_…>; rel="next"'),
     "Location": ("The address to go to.", f"/v1/tasks/{TASK_ID}"),

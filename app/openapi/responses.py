@@ -1,11 +1,11 @@
-"""What goes out, as marshmallow schemas: they document the answers, which the statements' columns make."""
+"""What goes out, as marshmallow schemas: they document the responses, which the statements' columns make."""
 
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from .contracts import Contract
-from .models import DESCRIPTION_LIMIT, TITLE_LIMIT
+from ..contracts import Contract
+from ..db.models import DESCRIPTION_LIMIT, TITLE_LIMIT
 
 CODES = (
     *("bad_request", "malformed_json", "validation_error", "unauthorized", "invalid_token", "forbidden"),
@@ -25,7 +25,7 @@ FIELD_CODES = (
 )
 
 
-class Answer(Schema):
+class ResponseSchema(Schema):
     """An answer's body; clients have to bear that fields are added."""
 
     class Meta:
@@ -42,7 +42,7 @@ def rev_field(about: str, low: int = 0) -> Any:
     return always(fields.Integer, about, validate=validate.Range(min=low), metadata={"format": "int64"})
 
 
-class FieldProblem(Answer):
+class FieldProblemSchema(ResponseSchema):
     """Why a field or a query parameter is refused."""
 
     pointer = fields.String(metadata={"description": "The body's field (RFC 6901); empty for the whole."})
@@ -51,7 +51,7 @@ class FieldProblem(Answer):
     detail = always(fields.String, "To show beside the field.")
 
 
-class Problem(Answer):
+class ProblemSchema(ResponseSchema):
     """An error, as RFC 9457 problem details."""
 
     type = always(fields.String, validate=validate.OneOf(["about:blank"]))
@@ -60,31 +60,31 @@ class Problem(Answer):
     code = always(fields.String, "For programs.", validate=validate.OneOf(CODES))
     detail = always(fields.String, "One sentence to show.")
     request_id = always(fields.String, "What the service's log has this request under.")
-    errors = fields.List(fields.Nested(FieldProblem), metadata={"description": "What is invalid."})
+    errors = fields.List(fields.Nested(FieldProblemSchema), metadata={"description": "What is invalid."})
 
 
-class ErrorMember(Answer):
+class ErrorMemberSchema(ResponseSchema):
     """The error once more, in v1's own words."""
 
     code = always(fields.String, validate=validate.OneOf(CODES))
     message = always(fields.String)
-    details = always(fields.List, cls_or_instance=fields.Nested(FieldProblem), allow_none=True)
+    details = always(fields.List, cls_or_instance=fields.Nested(FieldProblemSchema), allow_none=True)
 
 
-class V1Problem(Problem):
+class V1ProblemSchema(ProblemSchema):
     """An error, as RFC 9457 problem details and in v1's own words."""
 
-    error = always(fields.Nested, nested=ErrorMember)
+    error = always(fields.Nested, nested=ErrorMemberSchema)
 
 
-class Deletion(Answer):
+class DeletionSchema(ResponseSchema):
     """A task that is gone, or lies in the trash."""
 
     id = always(fields.UUID)
     rev = rev_field("The user's `rev` at the deletion.", 1)
 
 
-class Me(Answer):
+class MeSchema(ResponseSchema):
     """What is stored of a user; for one who never wrote, what the token says."""
 
     id = always(fields.String, "The user's id in the token.")
@@ -94,30 +94,30 @@ class Me(Answer):
     created_at = always(fields.DateTime, "The time of the first write.", allow_none=True)
 
 
-class Health(Answer):
+class HealthSchema(ResponseSchema):
     status = always(fields.String, validate=validate.OneOf(["healthy"]))
 
 
-class Readiness(Answer):
+class ReadinessSchema(ResponseSchema):
     status = always(fields.String, validate=validate.OneOf(["ready"]))
 
 
 # Those before are parts of those behind.
-FIXED_ANSWERS: dict[str, type[Schema]] = {
-    "FieldProblem": FieldProblem,
-    "Problem": Problem,
-    "ErrorMember": ErrorMember,
-    "V1Problem": V1Problem,
-    "Deletion": Deletion,
-    "Me": Me,
-    "Health": Health,
-    "Readiness": Readiness,
+FIXED_RESPONSES: dict[str, type[Schema]] = {
+    "FieldProblem": FieldProblemSchema,
+    "Problem": ProblemSchema,
+    "ErrorMember": ErrorMemberSchema,
+    "V1Problem": V1ProblemSchema,
+    "Deletion": DeletionSchema,
+    "Me": MeSchema,
+    "Health": HealthSchema,
+    "Readiness": ReadinessSchema,
 }
 
 
-def task_answers(contract: Contract) -> dict[str, Schema]:
-    """The contract's answers with tasks, by name; `TaskAnswer` and `TaskList` where it wraps them."""
-    task = Answer.from_dict(
+def task_responses(contract: Contract) -> dict[str, Schema]:
+    """The contract's responses with tasks, by name; `TaskAnswer` and `TaskList` where it wraps them."""
+    task = ResponseSchema.from_dict(
         {
             "id": always(fields.UUID, "Made by the server (version 7), or sent by the client."),
             **({"user_id": always(fields.String, "The owner.")} if contract.shows_owner else {}),
@@ -134,17 +134,17 @@ def task_answers(contract: Contract) -> dict[str, Schema]:
     )
     tasks = always(fields.List, cls_or_instance=fields.Nested(task))
     since = always(fields.Integer, "What to send as `since` next.", metadata={"format": "int64"})
-    changes = Answer.from_dict(
+    changes = ResponseSchema.from_dict(
         {
             "tasks": tasks,
-            "deleted": always(fields.List, cls_or_instance=fields.Nested(Deletion)),
+            "deleted": always(fields.List, cls_or_instance=fields.Nested(DeletionSchema)),
             "rev": since,
             "more": always(fields.Boolean, "Whether to ask again at once."),
         }
     )
-    answers: dict[str, type[Schema]] = {"Task": task, "Changes": changes}
+    responses: dict[str, type[Schema]] = {"Task": task, "Changes": changes}
     if contract.envelope:
         cursor = always(fields.String, "What to send as `cursor`; null on the last page.", allow_none=True)
-        answers["TaskAnswer"] = Answer.from_dict({"task": always(fields.Nested, nested=task)})
-        answers["TaskList"] = Answer.from_dict({"tasks": tasks, "next_cursor": cursor})
-    return {name: schema() for name, schema in answers.items()}
+        responses["TaskAnswer"] = ResponseSchema.from_dict({"task": always(fields.Nested, nested=task)})
+        responses["TaskList"] = ResponseSchema.from_dict({"tasks": tasks, "next_cursor": cursor})
+    return {name: schema() for name, schema in responses.items()}

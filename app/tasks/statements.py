@@ -24,15 +24,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from .contracts import Contract
-from .models import Task, User, utc
+from ..contracts import Contract
+from ..db.models import Task, User, utc
 
 Columns = list[ColumnElement[Any]]
 INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-MINE = Task.user_id == bindparam("owner")
-THIS = (MINE, Task.id == bindparam("task_id"))
+OWNED = Task.user_id == bindparam("owner")
+TASK_KEY = (OWNED, Task.id == bindparam("task_id"))
 LIVE = Task.deleted_at.is_(None)
 TRASHED = Task.deleted_at.is_not(None)
 THIS_USER = User.id == bindparam("owner")
@@ -43,8 +43,8 @@ OWNER = (
     # Grows with each write and with each purge, whose tasks may be older than others purged before.
     (User.rev + User.purge_count).label("version"),
 )
-IF_MATCH = Task.rev.in_(bindparam("revs", expanding=True))
-QUICK_IF_MATCH = Task.rev == func.any(bindparam("revs", type_=ARRAY(BigInteger)))
+REV_MATCHES = Task.rev.in_(bindparam("revs", expanding=True))
+QUICK_REV_MATCHES = Task.rev == func.any(bindparam("revs", type_=ARRAY(BigInteger)))
 # What is bound to something new; a row that has it all already is not touched.
 NEW = {
     Task.title: func.coalesce(bindparam("new_title"), Task.title),
@@ -54,7 +54,7 @@ NEW = {
     Task.completed: func.coalesce(bindparam("new_completed"), Task.completed),
 }
 CHANGED = or_(*(column.is_distinct_from(new) for column, new in NEW.items()))
-# Conditions and values of update, flip, delete and restore.
+# Conditions and values of update, toggle, delete and restore.
 CHANGES: tuple[tuple[list[Any], dict[str, Any]], ...] = (
     ([LIVE, CHANGED], {column.key: new for column, new in NEW.items()}),
     ([LIVE], {"completed": not_(Task.completed)}),
@@ -90,11 +90,11 @@ class TaskStatements:
         has_quick = dialect == "postgresql"
         self.next_rev = next_rev(insert)
         self.insert = creation(insert, columns, has_quick)
-        self.update, self.flip, self.delete, self.restore = (
+        self.update, self.toggle, self.delete, self.restore = (
             change(conditions, values, columns, has_quick) for conditions, values in CHANGES
         )
-        self.get = select(*columns).where(*THIS, LIVE)
-        self.find = select(*columns, TRASHED.label("deleted")).where(*THIS)
+        self.get = select(*columns).where(*TASK_KEY, LIVE)
+        self.find = select(*columns, TRASHED.label("deleted")).where(*TASK_KEY)
         # (in the trash, filtered by completed, after a cursor) → statement
         self.pages = {
             (trash, filtered, after): with_user(page(columns, trash, filtered, after))
@@ -104,7 +104,7 @@ class TaskStatements:
         }
         self.changes = with_user(
             select(*columns, TRASHED.label("deleted"))
-            .where(MINE, Task.rev > bindparam("since"))
+            .where(OWNED, Task.rev > bindparam("since"))
             .order_by(Task.rev)
             .limit(bindparam("limit"))
         )
@@ -167,10 +167,10 @@ def creation(insert: Any, columns: Columns, has_quick: bool) -> Write:
 def change(conditions: list[Any], values: dict[str, Any], columns: Columns, has_quick: bool) -> Write:
     """Update a task to `values` where it meets the conditions."""
     plain, quick = [], []
-    for condition, quick_condition in (([], []), ([IF_MATCH], [QUICK_IF_MATCH])):
-        written = update(Task).where(*THIS, *conditions, *condition)
+    for condition, quick_condition in (([], []), ([REV_MATCHES], [QUICK_REV_MATCHES])):
+        written = update(Task).where(*TASK_KEY, *conditions, *condition)
         plain.append(written.values(values | stamp(bindparam("new_rev"))).returning(*columns))
-        wanted = [*THIS, *conditions, *quick_condition]
+        wanted = [*TASK_KEY, *conditions, *quick_condition]
         known: dict[str, Any] = {
             name: func.coalesce(bindparam(name), User.__table__.c[name]) for name in ("email", "name")
         }
@@ -200,7 +200,7 @@ def at_once(owner: CTE, written: Any, columns: Columns) -> Select[Any]:
 def page(columns: Columns, trash: bool, filtered: bool, after: bool) -> Select[Any]:
     """One page of a list, newest first, or of the trash, deleted last first."""
     time = Task.deleted_at if trash else Task.created_at
-    conditions = [MINE, TRASHED if trash else LIVE]
+    conditions = [OWNED, TRASHED if trash else LIVE]
     if filtered:
         conditions.append(Task.completed == bindparam("completed"))
     if after:
@@ -234,4 +234,4 @@ FORGET_USER = (
         created_at=None,
     )
 )
-DELETE_TASKS = delete(Task).where(MINE)
+DELETE_TASKS = delete(Task).where(OWNED)

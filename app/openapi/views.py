@@ -14,8 +14,8 @@ from flask import (
 )
 from werkzeug.exceptions import NotFound
 
-from .config import ROOT
-from .openapi import document_of
+from ..config import ROOT
+from .document import openapi_document
 
 # The page's files, and where they lie: Swagger UI's own come with the package. The document links to api.md.
 STATIC = Path(__file__).parent / "static"
@@ -33,13 +33,13 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-blueprint = Blueprint("docs", __name__, template_folder="templates")
+blueprint = Blueprint("openapi", __name__, template_folder="templates")
 
 
 @blueprint.get("/openapi.json")
 def document() -> Response:
     """Get this document."""
-    response = Response(document_of(current_app), mimetype="application/json")
+    response = Response(openapi_document(current_app), mimetype="application/json")
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     response.make_conditional(request)
@@ -64,7 +64,7 @@ def file(name: str) -> Response:
 @blueprint.get("/")
 def index() -> Response:
     """Go to the page, or where it is switched off to the document."""
-    endpoint = "docs.page" if current_app.config["DOCS"] else "docs.document"
+    endpoint = "openapi.page" if current_app.config["DOCS"] else "openapi.document"
     return Response(status=302, headers={"Location": url_for(endpoint)})
 
 

@@ -12,17 +12,17 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import NotFound
 
 from .config import ROOT
-from .database import limit
+from .db.database import apply_timeouts
 from .errors import Problem
 from .extensions import db
 from .metrics import exposition
 
 READY_SECONDS = 2
 NO_ANSWER = "The database does not answer."
-NOT_MIGRATED = "The database lacks migrations; flask db upgrade makes them."
+MIGRATIONS_MISSING = "The database lacks migrations; flask db upgrade makes them."
 # What a proxy adds: a request that came by one is not from this machine, wherever the proxy runs.
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
-blueprint = Blueprint("ops", __name__)
+blueprint = Blueprint("health", __name__)
 heads = frozenset(ScriptDirectory(str(ROOT / "migrations")).get_heads())
 
 
@@ -51,9 +51,9 @@ class Readiness:
     def _run(self, look: Future[str | None]) -> None:
         try:
             with self._app.app_context(), db.engine.connect() as connection:
-                limit(connection, autocommit=True)
+                apply_timeouts(connection, autocommit=True)
                 migrated = frozenset(MigrationContext.configure(connection).get_current_heads()) == heads
-                look.set_result(None if migrated else NOT_MIGRATED)
+                look.set_result(None if migrated else MIGRATIONS_MISSING)
         except Exception as error:  # whatever it is, the service is not ready
             self._app.logger.warning("not ready: %s", type(error).__name__)
             look.set_result(NO_ANSWER)

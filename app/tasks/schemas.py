@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 
-from .contracts import Contract
-from .errors import FieldError
-from .models import TITLE_LIMIT
+from ..contracts import Contract
+from ..db.models import TITLE_LIMIT
+from ..errors import FieldError
 
 # What a response shows and a client cannot set: ignored, so that a client may send back what it got.
 READ_ONLY = frozenset({"id", "user_id", "rev", "created_at", "updated_at"})

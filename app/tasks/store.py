@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import uuid_utils
 from sqlalchemy import Connection, Executable
 
-from .database import Row, read_one, read_rows, write, write_once
+from ..auth.tokens import TokenUser
+from ..db.database import Record, read_one, read_rows, run_transaction, write_once
 from .statements import (
     DELETE_TASKS,
     FIND_OWNER,
@@ -21,19 +22,18 @@ from .statements import (
     TaskStatements,
     Write,
 )
-from .tokens import TokenUser
 
 Revs = Collection[int] | None
 
 
-class Written(NamedTuple):
+class WriteResult(NamedTuple):
     """What became of a write: the task as it stands, whether it was written, and whether it is in the trash.
 
     `task` is None where the owner has no such task.
     """
 
-    task: Row | None
-    wrote: bool = True
+    task: Record | None
+    changed: bool = True
     deleted: bool = False
 
 
@@ -43,7 +43,7 @@ class Page(NamedTuple):
     `version` grows with each write of the user and each purge of their trash, `purge_count` with the latter.
     """
 
-    tasks: list[Row]
+    tasks: list[Record]
     owner_rev: int = 0
     purged_rev: int = 0
     purge_count: int = 0
@@ -56,7 +56,7 @@ class UserStore:
     def __init__(self, user: TokenUser) -> None:
         self._user = user
 
-    def get(self) -> Row:
+    def get(self) -> Record:
         """The user, as stored or, before their first write, as the token has it."""
         user = self._user
         unknown = {"id": user.id, "email": user.email, "name": user.name, "rev": 0, "created_at": None}
@@ -71,7 +71,7 @@ class UserStore:
             if connection.execute(FORGET_USER, {"owner": self._user.id}).rowcount:
                 connection.execute(DELETE_TASKS, {"owner": self._user.id})
 
-        write(work)
+        run_transaction(work)
 
 
 class TaskStore:
@@ -108,7 +108,7 @@ class TaskStore:
         version: int = owner["version"] if owner else 0
         return version
 
-    def get(self, task_id: str | None) -> Row | None:
+    def get(self, task_id: str | None) -> Record | None:
         """The task, or None; an id of None is that of no task."""
         if task_id is None:
             return None
@@ -116,7 +116,7 @@ class TaskStore:
 
     def create(
         self, title: str, description: str | None = None, completed: bool = False, id: str | None = None
-    ) -> Written:
+    ) -> WriteResult:
         """The new task, or the one that has the client's `id` already."""
         return self._write(
             self._statements.insert,
@@ -126,7 +126,7 @@ class TaskStore:
             new_completed=completed,
         )
 
-    def update(self, task_id: str | None, revs: Revs = None, **changes: Any) -> Written:
+    def update(self, task_id: str | None, revs: Revs = None, **changes: Any) -> WriteResult:
         """The task with `changes` made (title, description, completed); not written where nothing changed."""
         return self._write(
             self._statements.update,
@@ -138,22 +138,22 @@ class TaskStore:
             new_completed=changes.get("completed"),
         )
 
-    def flip(self, task_id: str | None, revs: Revs = None) -> Written:
+    def toggle(self, task_id: str | None, revs: Revs = None) -> WriteResult:
         """The task with `completed` turned over."""
-        return self._write(self._statements.flip, task_id, revs)
+        return self._write(self._statements.toggle, task_id, revs)
 
-    def delete(self, task_id: str | None, revs: Revs = None) -> Written:
+    def delete(self, task_id: str | None, revs: Revs = None) -> WriteResult:
         """The task, now in the trash."""
         return self._write(self._statements.delete, task_id, revs)
 
-    def restore(self, task_id: str | None, revs: Revs = None) -> Written:
+    def restore(self, task_id: str | None, revs: Revs = None) -> WriteResult:
         """The task, back from the trash; not written where it was not there."""
         return self._write(self._statements.restore, task_id, revs)
 
-    def _bind(self, params: Row) -> Row:
+    def _bind(self, params: Record) -> Record:
         return {"owner": self._user.id, **params}
 
-    def _page(self, statement: Executable, params: Row) -> Page:
+    def _page(self, statement: Executable, params: Record) -> Page:
         names, rows = read_rows(statement, self._bind(params))
         # The owner's columns stand at the end of each row; without tasks there is one row, of them alone.
         width = len(names) - len(OWNER)
@@ -161,17 +161,17 @@ class TaskStore:
         tasks = [dict(zip(names[:width], row, strict=False)) for row in rows if row[0] is not None]
         return Page(tasks, **owner)
 
-    def _write(self, change: Write, task_id: str | None, revs: Revs = None, **params: Any) -> Written:
+    def _write(self, change: Write, task_id: str | None, revs: Revs = None, **params: Any) -> WriteResult:
         """Make the change under the owner's next rev; where there is nothing to write, nothing is written."""
         if task_id is None:
-            return Written(None, wrote=False)
+            return WriteResult(None, changed=False)
         owner = self._bind({"email": self._user.email, "name": self._user.name, "now": datetime.now(UTC)})
         bound = {**owner, "task_id": task_id, **params, **({} if revs is None else {"revs": revs})}
         conditional = revs is not None
         if change.quick and (task := write_once(change.quick[conditional], bound)):
-            return Written(task)
+            return WriteResult(task)
 
-        def work(connection: Connection) -> Written:
+        def work(connection: Connection) -> WriteResult:
             rev = connection.execute(self._statements.next_rev, owner).scalar_one()
             row = (
                 connection.execute(change.plain[conditional], {**bound, "new_rev": rev})
@@ -179,13 +179,13 @@ class TaskStore:
                 .one_or_none()
             )
             if row is not None:
-                return Written(dict(row))
+                return WriteResult(dict(row))
             # The owner's other writers are locked out still, so this is the task that was not written.
             found = connection.execute(self._statements.find, self._bind({"task_id": task_id}))
             row = found.mappings().one_or_none()
             connection.rollback()
             task = dict(row) if row else {}
             deleted = task.pop("deleted", False)
-            return Written(task or None, wrote=False, deleted=deleted)
+            return WriteResult(task or None, changed=False, deleted=deleted)
 
-        return write(work)
+        return run_transaction(work)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from .errors import FieldError
+from ..errors import FieldError
 from .schemas import NOT_A_BOOLEAN
 from .sync import MAX_SINCE
 
@@ -23,7 +23,7 @@ CURSOR = "Where the page before ended, as its answer tells; it goes with the sam
 BAD_CURSOR = [FieldError("invalid", "is not the cursor of a list with these filters.")]
 
 
-class TrueFalse(fields.Boolean):
+class QueryBoolean(fields.Boolean):
     """`true` or `false` in a query, in any letter case."""
 
     default_error_messages = {"invalid": NOT_A_BOOLEAN}  # noqa: RUF012
@@ -38,7 +38,7 @@ class TrueFalse(fields.Boolean):
             raise self.make_error("invalid") from None
 
 
-class Count(fields.Integer):
+class BoundedInteger(fields.Integer):
     """A whole number from `low` to `high`, in ASCII digits; marshmallow's own takes 1.5 as well."""
 
     def __init__(self, low: int, high: int, about: str, **kwargs: Any) -> None:
@@ -119,9 +119,11 @@ class QuerySchema(Schema):
 class ListQuery(QuerySchema):
     """The query of a list."""
 
-    completed = TrueFalse("Only tasks that are, or are not, completed.", load_default=None, allow_none=False)
-    deleted = TrueFalse("The trash instead, deleted last first.", load_default=False)
-    limit = Count(1, MAX_PAGE, "How many tasks at most.", load_default=100)
+    completed = QueryBoolean(
+        "Only tasks that are, or are not, completed.", load_default=None, allow_none=False
+    )
+    deleted = QueryBoolean("The trash instead, deleted last first.", load_default=False)
+    limit = BoundedInteger(1, MAX_PAGE, "How many tasks at most.", load_default=100)
     cursor = CursorField(load_default=None, allow_none=False, metadata={"description": CURSOR})
 
     @validates_schema
@@ -133,5 +135,5 @@ class ListQuery(QuerySchema):
 class ChangesQuery(QuerySchema):
     """The query of a user's changes."""
 
-    since = Count(0, MAX_SINCE, "The `rev` of the answer before; 0 for everything.", load_default=0)
-    limit = Count(1, MAX_CHANGES, "How many changes at most.", load_default=500)
+    since = BoundedInteger(0, MAX_SINCE, "The `rev` of the answer before; 0 for everything.", load_default=0)
+    limit = BoundedInteger(1, MAX_CHANGES, "How many changes at most.", load_default=500)

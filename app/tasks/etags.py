@@ -22,7 +22,7 @@ def list_etag(*parts: object) -> str:
     return f'"{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}"'
 
 
-def expected_revs() -> list[int] | None:
+def if_match_revs() -> list[int] | None:
     """The revs that If-Match names; None where it is absent or `*`.
 
     Comparison is strong: a weak tag matches no version, and neither does what cannot be parsed.
@@ -33,15 +33,10 @@ def expected_revs() -> list[int] | None:
     return [int(tag) for weak, tag in _tags(header) if not weak and REV.fullmatch(tag)]
 
 
-def is_known(etag: str) -> bool:
+def if_none_match_matches(etag: str) -> bool:
     """Whether If-None-Match names that tag, weakly compared, or any."""
     header = request.headers.get("If-None-Match", "").strip(SPACE)
     return header == "*" or any(f'"{tag}"' == etag for _, tag in _tags(header))
-
-
-def asks_for_change() -> bool:
-    """Whether the request wants an answer only where something changed."""
-    return "If-None-Match" in request.headers
 
 
 def _tags(header: str) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from psycopg2 import extensions
 from sqlalchemy import event, exc
 from sqlalchemy.pool import Pool
 
-from .config import Settings
+from ..config import Settings
 
 # What the server's own limit needs to be told and to arrive.
 MARGIN_SECONDS = 1
@@ -30,49 +30,49 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_recycle": settings.pool_recycle,
         # The connection used last is used next, so that idle ones can be closed by the server unnoticed.
         "pool_use_lifo": True,
-        "connect_args": {"connection_factory": limited_connection(settings), "cursor_factory": LimitedCursor},
+        "connect_args": {"connection_factory": timeout_connection(settings), "cursor_factory": TimeoutCursor},
     }
 
 
-class TookTooLong(psycopg2.OperationalError):
+class ServerTimeout(psycopg2.OperationalError):
     """The server did not answer in time; the connection is closed, and what became of the work is unknown."""
 
 
-class LimitedCursor(extensions.cursor):
+class TimeoutCursor(extensions.cursor):
     """A cursor that sends its connection's limits in front of each statement, in the same message."""
 
-    connection: "LimitedConnection"
+    connection: "TimeoutConnection"
 
     def execute(self, query: Any, vars: Any = None) -> None:
         super().execute(self.connection.prefix + query, vars)
 
 
-class LimitedConnection(extensions.connection):
+class TimeoutConnection(extensions.connection):
     """A psycopg2 connection with time limits, for as long as it is told to have them.
 
-    It waits no longer than `patience` seconds; for ever where that is None.
+    It waits no longer than `wait_timeout` seconds; for ever where that is None.
     """
 
     limits: str
     seconds: float
     has_text_ids = False
     prefix = ""
-    patience: float | None = None
+    wait_timeout: float | None = None
 
-    def limit(self, *, autocommit: bool) -> None:
+    def apply_timeouts(self, *, autocommit: bool) -> None:
         """Limit what comes; with `autocommit` each statement is a transaction, and no BEGIN is sent.
 
         SQLAlchemy's own way to that, an isolation level, would send a SET to the server afterwards.
         """
-        self.prefix, self.patience, self.autocommit = self.limits, self.seconds, autocommit
+        self.prefix, self.wait_timeout, self.autocommit = self.limits, self.seconds, autocommit
         if not self.has_text_ids:
             # Not when it is made: SQLAlchemy registers its own type then.
             extensions.register_type(UUID_AS_TEXT, self)
             self.has_text_ids = True
 
-    def free(self) -> None:
+    def clear_timeouts(self) -> None:
         """Let what comes take the time that it takes, as migrations do."""
-        self.prefix, self.patience, self.autocommit = "", None, False
+        self.prefix, self.wait_timeout, self.autocommit = "", None, False
 
     def is_alive(self) -> bool:
         """Whether the server has kept the connection, as far as is known here: nothing is sent."""
@@ -82,11 +82,11 @@ class LimitedConnection(extensions.connection):
         return not poller.poll(0)
 
 
-def limited_connection(settings: Settings) -> type[LimitedConnection]:
+def timeout_connection(settings: Settings) -> type[TimeoutConnection]:
     """The kind of connection that has the settings' limits."""
     connect_seconds = settings.database_url.query.get("connect_timeout", settings.connect_timeout)
 
-    class Limited(LimitedConnection):
+    class Limited(TimeoutConnection):
         # For one transaction alone: a pooler that hands the connection to somebody else after it (PgBouncer,
         # Neon) keeps that. Neither an option at the start of the connection nor a SET would do.
         limits = (
@@ -95,7 +95,7 @@ def limited_connection(settings: Settings) -> type[LimitedConnection]:
         )
         seconds = settings.statement_timeout + MARGIN_SECONDS
         # libpq's own limit does not count where a wait callback is set.
-        patience = float(str(connect_seconds))
+        wait_timeout = float(str(connect_seconds))
 
     return Limited
 
@@ -103,23 +103,23 @@ def limited_connection(settings: Settings) -> type[LimitedConnection]:
 @event.listens_for(Pool, "connect")
 @event.listens_for(Pool, "checkin")
 def _free(driver: Any, *_args: object) -> None:
-    if isinstance(driver, LimitedConnection):
-        driver.free()
+    if isinstance(driver, TimeoutConnection):
+        driver.clear_timeouts()
 
 
 @event.listens_for(Pool, "checkout")
 def _refuse_dead(driver: Any, *_args: object) -> None:
-    if isinstance(driver, LimitedConnection) and not driver.is_alive():
+    if isinstance(driver, TimeoutConnection) and not driver.is_alive():
         raise exc.DisconnectionError
 
 
 def wait(connection: Any) -> None:
-    """Wait for the server as psycopg2 does, but no longer than the connection's `patience`.
+    """Wait for the server as psycopg2 does, but no longer than the connection's `wait_timeout`.
 
     psycopg2 closes a connection whose wait failed.
     """
-    patience = getattr(connection, "patience", None)
-    deadline = None if patience is None else time.monotonic() + patience
+    wait_timeout = getattr(connection, "wait_timeout", None)
+    deadline = None if wait_timeout is None else time.monotonic() + wait_timeout
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         poller.register(
@@ -127,7 +127,7 @@ def wait(connection: Any) -> None:
         )
         left = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
         if not poller.poll(left):
-            raise TookTooLong("the server did not answer in time")
+            raise ServerTimeout("the server did not answer in time")
 
 
 extensions.set_wait_callback(wait)

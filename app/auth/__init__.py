@@ -1,0 +1,1 @@
+"""Who is asking: verifies the token of a request and stores its user in `g`."""

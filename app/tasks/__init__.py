@@ -1,0 +1,1 @@
+"""A user's tasks: the routes, what they accept, and the statements behind them."""
