@@ -101,6 +101,8 @@ def on_exit(_server: Any) -> None:
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
+# The tested parser; the default uses gunicorn_h1c where it is installed, which accepts other requests.
+http_parser = "python"
 bind = f"{settings.host}:{settings.port}"
 workers = settings.workers
 # Threads, so that a client that is slow to read, and a database that is slow to answer, hold up nobody else.
