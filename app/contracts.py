@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from werkzeug.routing import BaseConverter, Map
 
+from .limits import MAX_DESCRIPTION
+
 
 class TaskIdConverter(BaseConverter):
     """Any path segment but those that mean something else in this place."""
@@ -47,7 +49,7 @@ CONTRACTS = (
         name="v1",
         prefix="/v1/tasks",
         text_field="details",
-        text_limit=2000,
+        text_limit=MAX_DESCRIPTION["v1"],
         envelope=True,
         shows_owner=False,
         invalid_status=422,
@@ -58,7 +60,7 @@ CONTRACTS = (
         name="api",
         prefix="/api/tasks",
         text_field="description",
-        text_limit=1000,
+        text_limit=MAX_DESCRIPTION["api"],
         envelope=False,
         shows_owner=True,
         invalid_status=400,
@@ -72,7 +74,7 @@ CONTRACTS = (
         name="user",
         prefix="/api/<user_id>/tasks",
         text_field="description",
-        text_limit=999,
+        text_limit=MAX_DESCRIPTION["user"],
         envelope=False,
         shows_owner=True,
         invalid_status=400,

@@ -11,6 +11,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from .contracts import has_error_member
 from .db.timeouts import ServerTimeout
+from .limits import MAX_BODY, MAX_FIELD_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ SENTENCES = {
     400: ("bad_request", "The request cannot be read."),
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not answer to this method."),
-    413: ("payload_too_large", "The body is larger than 64 KiB."),
+    413: ("payload_too_large", f"The body is larger than {MAX_BODY // 1024} KiB."),
     500: ("internal_error", "Something went wrong on our side; the request id helps us to find it."),
     503: ("service_unavailable", "The service cannot answer at the moment; try again shortly."),
 }
@@ -28,7 +29,6 @@ SENTENCES = {
 MISSING_RELATION = ("42P01", "42703", None)
 # SQLSTATEs of what ended at a time limit.
 TIMEOUTS = {"57014": "statement_timeout", "55P03": "lock_timeout"}
-MAX_ERRORS = 100
 
 
 class FieldError(NamedTuple):
@@ -71,7 +71,7 @@ def validation_problem(status: int, place: str, messages: Mapping[Any, list[Fiel
         errors += [{place: where, "code": code, "detail": detail} for code, detail in field_errors]
     first = next(iter(messages))
     detail = f"{'body' if first is None else first}: {messages[first][0].detail}"
-    return Problem(status, "validation_error", detail, errors=errors[:MAX_ERRORS])
+    return Problem(status, "validation_error", detail, errors=errors[:MAX_FIELD_ERRORS])
 
 
 def json_pointer(name: str | None) -> str:

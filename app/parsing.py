@@ -11,9 +11,9 @@ from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from .errors import FieldError, Problem, validation_problem
+from .limits import MAX_BODY
 
 JSON = "application/json"
-MAX_BODY = 64 * 1024
 MERGE_PATCH = "application/merge-patch+json"
 
 

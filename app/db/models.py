@@ -20,10 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import GenericFunction
 
 from ..extensions import db
-
-TITLE_LIMIT = 200
-DESCRIPTION_LIMIT = 2000
-USER_ID_LIMIT = 255
+from ..limits import MAX_DESCRIPTION, MAX_TITLE, MAX_USER_ID
 
 
 class utc(GenericFunction[datetime]):  # noqa: N801 - an SQL function
@@ -61,7 +58,7 @@ class User(db.Model):  # type: ignore[name-defined, misc]
     created_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
-        CheckConstraint(f"length(id) BETWEEN 1 AND {USER_ID_LIMIT}", "id_length"),
+        CheckConstraint(f"length(id) BETWEEN 1 AND {MAX_USER_ID}", "id_length"),
         CheckConstraint("purged_rev BETWEEN 0 AND rev", "purged_rev_range"),
     )
 
@@ -83,8 +80,8 @@ class Task(db.Model):  # type: ignore[name-defined, misc]
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
-        CheckConstraint(f"length(title) BETWEEN 1 AND {TITLE_LIMIT}", "title_length"),
-        CheckConstraint(f"length(description) <= {DESCRIPTION_LIMIT}", "description_length"),
+        CheckConstraint(f"length(title) BETWEEN 1 AND {MAX_TITLE}", "title_length"),
+        CheckConstraint(f"length(description) <= {max(MAX_DESCRIPTION.values())}", "description_length"),
     )
 
 

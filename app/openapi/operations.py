@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from marshmallow import Schema
 
 from ..contracts import Contract
-from ..db.models import USER_ID_LIMIT
 from ..errors import problem_body
+from ..limits import MAX_USER_ID
 from ..parsing import JSON, MERGE_PATCH
 from ..tasks.queries import ChangesQuery, ListQuery, QuerySchema
 
@@ -145,7 +145,7 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "user_id",
         "required": True,
         "description": "The token's user.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": USER_ID_LIMIT},
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID},
         "example": "alice",
     },
     "id": {

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from ..contracts import Contract
-from ..db.models import DESCRIPTION_LIMIT, TITLE_LIMIT
+from ..limits import MAX_DESCRIPTION, MAX_TITLE
 
 CODES = (
     *("bad_request", "malformed_json", "validation_error", "unauthorized", "invalid_token", "forbidden"),
@@ -121,9 +121,9 @@ def task_responses(contract: Contract) -> dict[str, Schema]:
         {
             "id": always(fields.UUID, "Made by the server (version 7), or sent by the client."),
             **({"user_id": always(fields.String, "The owner.")} if contract.shows_owner else {}),
-            "title": always(fields.String, validate=validate.Length(1, TITLE_LIMIT)),
+            "title": always(fields.String, validate=validate.Length(1, MAX_TITLE)),
             contract.text_field: always(
-                fields.String, validate=validate.Length(max=DESCRIPTION_LIMIT), allow_none=True
+                fields.String, validate=validate.Length(max=max(MAX_DESCRIPTION.values())), allow_none=True
             ),
             "completed": always(fields.Boolean),
             "rev": rev_field("The owner's `rev` at the last write: the task's version.", 1),

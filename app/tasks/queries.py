@@ -12,12 +12,11 @@ from typing import Any, ClassVar, NamedTuple
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
 from ..errors import FieldError
+from ..limits import DEFAULT_CHANGES, DEFAULT_PAGE, MAX_CHANGES, MAX_PAGE
 from .schemas import NOT_A_BOOLEAN
 from .sync import MAX_SINCE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MAX_PAGE = 500
-MAX_CHANGES = 1000
 UNKNOWN_PARAMETER = FieldError("unknown_parameter", "is not a parameter of this address.")
 CURSOR = "Where the page before ended, as its answer tells; it goes with the same filters."
 BAD_CURSOR = [FieldError("invalid", "is not the cursor of a list with these filters.")]
@@ -123,7 +122,7 @@ class ListQuery(QuerySchema):
         "Only tasks that are, or are not, completed.", load_default=None, allow_none=False
     )
     deleted = QueryBoolean("The trash instead, deleted last first.", load_default=False)
-    limit = BoundedInteger(1, MAX_PAGE, "How many tasks at most.", load_default=100)
+    limit = BoundedInteger(1, MAX_PAGE, "How many tasks at most.", load_default=DEFAULT_PAGE)
     cursor = CursorField(load_default=None, allow_none=False, metadata={"description": CURSOR})
 
     @validates_schema
@@ -136,4 +135,4 @@ class ChangesQuery(QuerySchema):
     """The query of a user's changes."""
 
     since = BoundedInteger(0, MAX_SINCE, "The `rev` of the answer before; 0 for everything.", load_default=0)
-    limit = BoundedInteger(1, MAX_CHANGES, "How many changes at most.", load_default=500)
+    limit = BoundedInteger(1, MAX_CHANGES, "How many changes at most.", load_default=DEFAULT_CHANGES)

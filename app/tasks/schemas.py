@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 
 from ..contracts import Contract
-from ..db.models import TITLE_LIMIT
 from ..errors import FieldError
+from ..limits import MAX_TITLE
 
 # What a response shows and a client cannot set: ignored, so that a client may send back what it got.
 READ_ONLY = frozenset({"id", "user_id", "rev", "created_at", "updated_at"})
@@ -111,7 +111,7 @@ def changes_schema(contract: Contract) -> type[Schema]:
         {
             "title": Title(
                 required=True,
-                validate=[Length(1, TITLE_LIMIT), refuse_nul],
+                validate=[Length(1, MAX_TITLE), refuse_nul],
                 metadata={"pattern": NOT_BLANK, "description": "White space around it is cut off."},
             ),
             "description": Text(
