@@ -106,9 +106,9 @@ http_parser = "python"
 bind = f"{settings.host}:{settings.port}"
 workers = settings.workers
 # Threads, so that a client that is slow to read, and a database that is slow to answer, hold up nobody else.
-# No more than DB_POOL_SIZE, or connections beyond it would be made and closed again and again.
+# DB_POOL_SIZE follows: connections beyond it would be opened and closed again and again.
 worker_class = BoundedWorker
-threads = 6
+threads = settings.threads
 timeout = 30
 graceful_timeout = 25
 # More than the proxy's (deploy/nginx.conf), so that it is never the one to find its connection closed.
