@@ -10,7 +10,7 @@ from flask import request
 from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
-from .errors import FieldError, Problem, validation_problem
+from .errors import FieldError, Problem, field_error, validation_problem
 from .limits import MAX_BODY
 
 JSON = "application/json"
@@ -27,8 +27,9 @@ def _loaded_query(schema: Schema, status: int, _query_string: bytes) -> dict[str
     # Frontends send the same few queries again and again; `request.args` is made of the query string alone.
     repeated = [name for name, values in request.args.lists() if len(values) > 1]
     if repeated:
-        error = [FieldError("repeated_parameter", "must be given once.")]
-        raise validation_problem(status, "parameter", dict.fromkeys(repeated, error))
+        raise validation_problem(
+            status, "parameter", dict.fromkeys(repeated, field_error("repeated_parameter"))
+        )
     return _load(schema, request.args.to_dict(), status, "parameter")
 
 
@@ -62,19 +63,17 @@ def _data() -> bytes:
 def _json_object(media_types: tuple[str, ...], status: int) -> dict[str, Any]:
     data = _data()
     if request.mimetype not in media_types and (data or request.mimetype):
-        detail = f"The body must be sent as {' or '.join(media_types)}."
         headers = {"Accept-Patch": ", ".join(media_types)} if request.method == "PATCH" else None
-        raise Problem(415, "unsupported_media_type", detail, headers=headers)
+        raise Problem("unsupported_media_type", headers=headers, media_types=" or ".join(media_types))
     try:
         # orjson refuses NaN, bad UTF-8, unpaired surrogates and endless nesting.
         body = orjson.loads(data)
         if _may_repeat_names(data, body):
             json.loads(data, object_pairs_hook=_refuse_repeated_names)
     except (ValueError, RecursionError):
-        raise Problem(400, "malformed_json", "The body is not valid JSON.") from None
+        raise Problem("malformed_json") from None
     if not isinstance(body, dict):
-        not_an_object = {None: [FieldError("invalid_type", "must be a JSON object.")]}
-        raise validation_problem(status, "pointer", not_an_object)
+        raise validation_problem(status, "pointer", {None: field_error("not_an_object")})
     return body
 
 

@@ -10,13 +10,9 @@ from .tokens import InvalidToken, TokenVerifier
 
 log = logging.getLogger(__name__)
 
+NO_KEYS = "The keys that tokens are verified with cannot be had; try again shortly."
 # Everything outside these blueprints needs a token, so that a forgotten route is closed, not open.
 PUBLIC_BLUEPRINTS = frozenset({"health", "openapi"})
-
-
-def unauthorized(code: str, detail: str, challenge: str, reason: str) -> Problem:
-    """A 401 with its challenge (RFC 6750, section 3)."""
-    return Problem(401, code, detail, headers={"WWW-Authenticate": challenge}, reason=reason)
 
 
 def bearer_token(header: str) -> str:
@@ -24,8 +20,7 @@ def bearer_token(header: str) -> str:
     scheme, _, token = header.partition(" ")
     token = token.strip(" ")
     if scheme.lower() != "bearer" or not token:
-        detail = "Send a token in the Authorization header, as in: Bearer <token>."
-        raise unauthorized("unauthorized", detail, "Bearer", "no_token")
+        raise Problem("unauthorized", headers={"WWW-Authenticate": "Bearer"}, reason="no_token")
     return token
 
 
@@ -38,17 +33,16 @@ def authenticate() -> None:
     try:
         g.user = verifier.verify(bearer_token(request.headers.get("Authorization", "")))
     except InvalidToken as error:
-        challenge = 'Bearer error="invalid_token"'
-        raise unauthorized("invalid_token", str(error), challenge, error.reason) from None
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        raise Problem("invalid_token", str(error), headers=headers, reason=error.reason) from None
     except KeysUnavailable:
-        detail = "The keys that tokens are verified with cannot be had; try again shortly."
-        raise Problem(503, "service_unavailable", detail, reason="key_set") from None
+        raise Problem("service_unavailable", NO_KEYS, reason="key_set") from None
     g.user_id = g.user.id
     if g.user.ignored:
         log.info("claims of the token left out: %s", ", ".join(g.user.ignored))
     # Taken out, so that no view could use it in the token's place.
     if (request.view_args or {}).pop("user_id", g.user_id) != g.user_id:
-        raise Problem(403, "forbidden", "These tasks belong to another user.", reason="other_user")
+        raise Problem("forbidden", reason="other_user")
 
 
 def init_app(app: Flask, verifier: TokenVerifier) -> None:

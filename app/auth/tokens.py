@@ -11,6 +11,7 @@ import jwt
 from marshmallow import ValidationError, validate
 
 from ..config import ANY_AUDIENCE, Settings
+from ..errors import ERRORS
 from ..limits import MAX_EMAIL, MAX_NAME, MAX_TOKEN, MAX_USER_ID
 from .keys import Key, KeySet, SharedSecret
 
@@ -41,7 +42,7 @@ TOKEN_ERRORS: tuple[tuple[type[jwt.InvalidTokenError], str, str], ...] = (
 class InvalidToken(Exception):  # noqa: N818 - the name of RFC 6750's error code
     """A token that is refused: a word for the log, and a sentence for a frontend developer."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str = ERRORS["invalid_token"].detail) -> None:
         super().__init__(detail)
         self.reason = reason
 
@@ -125,7 +126,7 @@ class TokenVerifier:
             claims = self._decode(token, key)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             reasons = ((reason, detail) for kind, reason, detail in TOKEN_ERRORS if isinstance(error, kind))
-            raise InvalidToken(*next(reasons, ("malformed", "The token is not valid."))) from None
+            raise InvalidToken(*next(reasons, ("malformed",))) from None
         # PyJWT takes "123" and true for numbers, and an empty `aud` for none.
         for name in ("exp", "nbf", "iat"):
             if name in claims and type(claims[name]) not in (int, float):

@@ -14,6 +14,7 @@ from werkzeug.routing import Rule
 
 from ..auth.hook import PUBLIC_BLUEPRINTS
 from ..contracts import CONTRACTS, Contract
+from ..errors import ERRORS
 from ..tasks.schemas import READ_ONLY, CompletionSchema, changes_schema, creation_schema
 from .operations import (
     FIXED_EXAMPLES,
@@ -22,14 +23,13 @@ from .operations import (
     PATH_PARAMETERS,
     PLAIN_SCHEMAS,
     PRECONDITIONS,
-    PROBLEM_HEADERS,
-    PROBLEMS,
     RESPONSE_HEADERS,
     STATUS_DESCRIPTIONS,
     TAGS,
     TASK_OPERATIONS,
     Operation,
     problem_examples,
+    problem_name,
     task_examples,
 )
 from .responses import FIXED_RESPONSES, task_responses
@@ -165,13 +165,14 @@ class Document:
         return described
 
     def _problem(self, status: int, *, v1: bool) -> dict[str, str]:
-        prefix = "V1" if v1 else ""
-        name = prefix + PROBLEMS[status][0]
+        name = problem_name(status, v1=v1)
         if name not in self._spec.components.responses:
             shown = problem_examples(status, v1=v1)
             about = f"The `code` is {' or '.join(f'`{code}`' for code in shown)}."
-            content = {PROBLEM_JSON: {"schema": _ref("schemas", f"{prefix}Problem"), "examples": shown}}
-            response = _response(about, PROBLEM_HEADERS.get(status, ()), content)
+            content = {
+                PROBLEM_JSON: {"schema": _ref("schemas", "V1Problem" if v1 else "Problem"), "examples": shown}
+            }
+            response = _response(about, ERRORS[next(iter(shown))].headers, content)
             self._spec.components.response(name, response)
         return _ref("responses", name)
 

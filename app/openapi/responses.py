@@ -5,24 +5,11 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from ..contracts import Contract
+from ..errors import ERRORS, FIELD_ERRORS
 from ..limits import MAX_DESCRIPTION, MAX_TITLE
 
-CODES = (
-    *("bad_request", "malformed_json", "validation_error", "unauthorized", "invalid_token", "forbidden"),
-    *(
-        "not_found",
-        "method_not_allowed",
-        "conflict",
-        "sync_expired",
-        "precondition_failed",
-        "payload_too_large",
-    ),
-    *("unsupported_media_type", "too_many_requests", "internal_error", "service_unavailable"),
-)
-FIELD_CODES = (
-    *("required", "invalid_type", "invalid", "too_long", "out_of_range", "invalid_character"),
-    *("unknown_field", "unknown_parameter", "repeated_parameter"),
-)
+CODES = tuple(ERRORS)
+FIELD_CODES = tuple(dict.fromkeys(error.code for error in FIELD_ERRORS.values()))
 
 
 class ResponseSchema(Schema):

@@ -11,21 +11,18 @@ from typing import Any, ClassVar, NamedTuple
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
-from ..errors import FieldError
+from ..errors import field_error
 from ..limits import DEFAULT_CHANGES, DEFAULT_PAGE, MAX_CHANGES, MAX_PAGE
-from .schemas import NOT_A_BOOLEAN
 from .sync import MAX_SINCE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-UNKNOWN_PARAMETER = FieldError("unknown_parameter", "is not a parameter of this address.")
 CURSOR = "Where the page before ended, as its answer tells; it goes with the same filters."
-BAD_CURSOR = [FieldError("invalid", "is not the cursor of a list with these filters.")]
 
 
 class QueryBoolean(fields.Boolean):
     """`true` or `false` in a query, in any letter case."""
 
-    default_error_messages = {"invalid": NOT_A_BOOLEAN}  # noqa: RUF012
+    default_error_messages = {"invalid": field_error("not_a_boolean")}  # noqa: RUF012
 
     def __init__(self, about: str, **kwargs: Any) -> None:
         super().__init__(metadata={"description": about}, **kwargs)
@@ -46,8 +43,7 @@ class BoundedInteger(fields.Integer):
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
         if not (re.fullmatch("[0-9]{1,18}", value) and self.low <= int(value) <= self.high):
-            detail = f"must be a whole number from {self.low} to {self.high}."
-            raise ValidationError([FieldError("out_of_range", detail)])
+            raise ValidationError(field_error("out_of_range", low=self.low, high=self.high))
         return int(value)
 
 
@@ -103,7 +99,7 @@ class CursorField(fields.String):
         try:
             return Cursor.decode(value)
         except ValueError:
-            raise ValidationError(BAD_CURSOR) from None
+            raise ValidationError(field_error("bad_cursor")) from None
 
 
 class QuerySchema(Schema):
@@ -112,7 +108,7 @@ class QuerySchema(Schema):
     class Meta:
         unknown = RAISE
 
-    error_messages: ClassVar[dict[str, Any]] = {"unknown": UNKNOWN_PARAMETER}  # type: ignore[misc]
+    error_messages: ClassVar[dict[str, Any]] = {"unknown": field_error("unknown_parameter")[0]}  # type: ignore[misc]
 
 
 class ListQuery(QuerySchema):
@@ -128,7 +124,7 @@ class ListQuery(QuerySchema):
     @validates_schema
     def check_cursor(self, query: dict[str, Any], **_kwargs: Any) -> None:
         if query["cursor"] and query["cursor"].filters != (query["deleted"], query["completed"]):
-            raise ValidationError({"cursor": BAD_CURSOR})
+            raise ValidationError({"cursor": field_error("bad_cursor")})
 
 
 class ChangesQuery(QuerySchema):

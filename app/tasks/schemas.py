@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 
 from ..contracts import Contract
-from ..errors import FieldError
+from ..errors import field_error
 from ..limits import MAX_TITLE
 
 # What a response shows and a client cannot set: ignored, so that a client may send back what it got.
@@ -18,17 +18,11 @@ UUID = re.compile("-".join(f"[0-9a-fA-F]{{{n}}}" for n in (8, 4, 4, 4, 12)))
 NO_NUL = r"^[^\u0000]*$"
 NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 
-REQUIRED = [FieldError("required", "is required.")]
-UNKNOWN_FIELD = FieldError("unknown_field", "is not a field that can be sent here.")
-NOT_A_STRING = [FieldError("invalid_type", "must be a string.")]
-NOT_A_BOOLEAN = [FieldError("invalid_type", "must be true or false.")]
-NOT_A_UUID = [FieldError("invalid", "must be a UUID.")]
-
 
 def refuse_nul(value: str) -> None:
     """PostgreSQL's text cannot hold a NUL."""
     if "\0" in value:
-        raise ValidationError([FieldError("invalid_character", "must not contain a NUL character.")])
+        raise ValidationError(field_error("nul"))
 
 
 class Length(validate.Length):
@@ -36,9 +30,9 @@ class Length(validate.Length):
 
     def __call__(self, value: Any) -> Any:
         if self.min and len(value) < self.min:
-            raise ValidationError([FieldError("required", "must not be empty.")])
+            raise ValidationError(field_error("empty"))
         if self.max and len(value) > self.max:
-            raise ValidationError([FieldError("too_long", f"must be at most {self.max} characters.")])
+            raise ValidationError(field_error("too_long", limit=self.max))
         return value
 
 
@@ -46,9 +40,9 @@ class Text(fields.String):
     """A string: not a number, not null unless that is allowed."""
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's own way
-        "required": REQUIRED,
-        "null": NOT_A_STRING,
-        "invalid": NOT_A_STRING,
+        "required": field_error("required"),
+        "null": field_error("not_a_string"),
+        "invalid": field_error("not_a_string"),
     }
 
 
@@ -63,9 +57,9 @@ class StrictBoolean(fields.Boolean):
     """A JSON boolean; marshmallow's own takes "yes" and 1 as well."""
 
     default_error_messages = {  # noqa: RUF012
-        "required": REQUIRED,
-        "null": NOT_A_BOOLEAN,
-        "invalid": NOT_A_BOOLEAN,
+        "required": field_error("required"),
+        "null": field_error("not_a_boolean"),
+        "invalid": field_error("not_a_boolean"),
     }
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> bool:
@@ -77,7 +71,7 @@ class StrictBoolean(fields.Boolean):
 class TaskId(fields.String):
     """A UUID as a string, in lower case."""
 
-    default_error_messages = {"null": NOT_A_UUID, "invalid": NOT_A_UUID}  # noqa: RUF012
+    default_error_messages = {"null": field_error("not_a_uuid"), "invalid": field_error("not_a_uuid")}  # noqa: RUF012
 
     def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
         task_id = parse_uuid(super()._deserialize(*args, **kwargs))
@@ -92,7 +86,7 @@ class BodySchema(Schema):
     class Meta:
         unknown = RAISE
 
-    error_messages: ClassVar[dict[str, Any]] = {"unknown": UNKNOWN_FIELD}  # type: ignore[misc]
+    error_messages: ClassVar[dict[str, Any]] = {"unknown": field_error("unknown_field")[0]}  # type: ignore[misc]
 
     @pre_load
     def drop_read_only(self, body: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
