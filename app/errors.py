@@ -48,7 +48,9 @@ ERRORS = {
     "precondition_failed": ErrorKind(412, "The task was changed meanwhile; fetch it again.", ("ETag",)),
     "payload_too_large": ErrorKind(413, f"The body is larger than {MAX_BODY // 1024} KiB."),
     "unsupported_media_type": ErrorKind(415, "The body must be sent as {media_types}.", ("Accept-Patch",)),
-    "too_many_requests": ErrorKind(429, "There were too many requests; try again shortly.", ("Retry-After",)),
+    "too_many_requests": ErrorKind(
+        429, "There were too many requests; wait a moment and go on more slowly.", ("Retry-After",)
+    ),
     "internal_error": ErrorKind(500, "Something went wrong on our side; the request id helps us to find it."),
     "service_unavailable": ErrorKind(
         503, "The service cannot answer at the moment; try again shortly.", ("Retry-After",)

@@ -3,8 +3,8 @@
 from flask import Blueprint, Response, g, jsonify
 
 from .parsing import parse_query
-from .tasks.queries import QuerySchema
 from .tasks.store import UserStore
+from .validation import QuerySchema
 
 blueprint = Blueprint("me", __name__, url_prefix="/api/me")
 

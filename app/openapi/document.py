@@ -15,7 +15,8 @@ from werkzeug.routing import Rule
 from ..auth.hook import PUBLIC_BLUEPRINTS
 from ..contracts import CONTRACTS, Contract
 from ..errors import ERRORS
-from ..tasks.schemas import READ_ONLY, CompletionSchema, changes_schema, creation_schema
+from ..tasks.fields import READ_ONLY
+from ..tasks.schemas import CompletionSchema, changes_schema, creation_schema
 from .operations import (
     FIXED_EXAMPLES,
     OPERATIONS,

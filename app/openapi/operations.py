@@ -8,7 +8,9 @@ from ..contracts import Contract
 from ..errors import ERRORS, FIELD_ERRORS, TASK_NOT_FOUND, problem_body
 from ..limits import MAX_USER_ID
 from ..parsing import JSON, MERGE_PATCH
-from ..tasks.queries import ChangesQuery, ListQuery, QuerySchema
+from ..tasks.fields import EXAMPLE_ID, EXAMPLE_TIME, task_fields
+from ..tasks.queries import ChangesQuery, ListQuery
+from ..validation import QuerySchema
 
 
 class Operation(NamedTuple):
@@ -90,12 +92,11 @@ EXAMPLE_DETAILS = {
 # What the document calls the responses of a status where that is not its first code.
 PROBLEM_NAMES = {422: "Invalid", 503: "Unavailable"}
 
-TASK_ID = "0199d2f4-8c6b-7c3e-9a51-3f0f6f2f7d10"
 REQUEST_ID = "7d1f0c5b9e2a4f6c8b3d5e7f9a1c2e4d"
 RESPONSE_HEADERS = {
     "ETag": ("The version: to send as `If-Match` with a write, or as `If-None-Match` with a read.", '"42"'),
     "Link": ("The next page, where there is one.", '</v1/tasks?cursor=AAY_…>; rel="next"'),
-    "Location": ("The address to go to.", f"/v1/tasks/{TASK_ID}"),
+    "Location": ("The address to go to.", f"/v1/tasks/{EXAMPLE_ID}"),
     "Retry-After": ("Seconds to wait before trying again.", "5"),
     "WWW-Authenticate": ("The challenge (RFC 6750, section 3).", 'Bearer error="invalid_token"'),
     "Accept-Patch": (
@@ -124,7 +125,7 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "required": True,
         "description": "The task's id.",
         "schema": {"type": "string", "format": "uuid"},
-        "example": TASK_ID,
+        "example": EXAMPLE_ID,
     },
 }
 
@@ -157,28 +158,18 @@ def problem_examples(status: int, *, v1: bool) -> dict[str, Any]:
 
 def task_examples(contract: Contract) -> dict[str, Any]:
     """An example of each schema of the contract, by its name."""
-    text, description = contract.text_field, "Two litres, not the small ones"
-    task = {
-        "id": TASK_ID,
-        **({"user_id": "alice"} if contract.shows_owner else {}),
-        "title": "Buy milk",
-        text: description,
-        "completed": False,
-        "rev": 42,
-        "created_at": "2026-11-21T09:30:00.125000Z",
-        "updated_at": "2026-11-21T09:30:00.125000Z",
-    }
+    task = {field.name: field.example for field in task_fields(contract) if field.shown}
     tasks = [task]
     return {
         "Task": {"task": task} if contract.envelope else task,
         "TaskList": {"tasks": tasks, "next_cursor": None} if contract.envelope else tasks,
         "Changes": {
             "tasks": tasks,
-            "deleted": [{"id": TASK_ID[:-2] + "11", "rev": 43}],
+            "deleted": [{"id": EXAMPLE_ID[:-2] + "11", "rev": 43}],
             "rev": 43,
             "more": False,
         },
-        "NewTask": {"title": "Buy milk", text: description},
+        "NewTask": {name: task[name] for name in ("title", contract.text_field)},
         "TaskChanges": {"title": "Buy oat milk", "completed": True},
         "Completion": {"completed": True},
     }
@@ -190,7 +181,7 @@ FIXED_EXAMPLES: dict[str, Any] = {
         "email": "alice@example.com",
         "name": "Alice",
         "rev": 42,
-        "created_at": "2026-11-21T09:30:00.125000Z",
+        "created_at": EXAMPLE_TIME,
     },
     "Health": {"status": "healthy"},
     "Readiness": {"status": "ready"},

@@ -1,12 +1,10 @@
 """What goes out, as marshmallow schemas: they document the responses, which the statements' columns make."""
 
-from typing import Any
-
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from ..contracts import Contract
 from ..errors import ERRORS, FIELD_ERRORS
-from ..limits import MAX_DESCRIPTION, MAX_TITLE
+from ..tasks.fields import always, rev_field, task_fields
 
 CODES = tuple(ERRORS)
 FIELD_CODES = tuple(dict.fromkeys(error.code for error in FIELD_ERRORS.values()))
@@ -17,16 +15,6 @@ class ResponseSchema(Schema):
 
     class Meta:
         unknown = EXCLUDE
-
-
-def always(field: type[fields.Field[Any]], about: str = "", **kwargs: Any) -> Any:
-    """A member that is always there."""
-    metadata = kwargs.pop("metadata", {}) | ({"description": about} if about else {})
-    return field(required=True, metadata=metadata, **kwargs)
-
-
-def rev_field(about: str, low: int = 0) -> Any:
-    return always(fields.Integer, about, validate=validate.Range(min=low), metadata={"format": "int64"})
 
 
 class FieldProblemSchema(ResponseSchema):
@@ -105,18 +93,7 @@ FIXED_RESPONSES: dict[str, type[Schema]] = {
 def task_responses(contract: Contract) -> dict[str, Schema]:
     """The contract's responses with tasks, by name; `TaskAnswer` and `TaskList` where it wraps them."""
     task = ResponseSchema.from_dict(
-        {
-            "id": always(fields.UUID, "Made by the server (version 7), or sent by the client."),
-            **({"user_id": always(fields.String, "The owner.")} if contract.shows_owner else {}),
-            "title": always(fields.String, validate=validate.Length(1, MAX_TITLE)),
-            contract.text_field: always(
-                fields.String, validate=validate.Length(max=max(MAX_DESCRIPTION.values())), allow_none=True
-            ),
-            "completed": always(fields.Boolean),
-            "rev": rev_field("The owner's `rev` at the last write: the task's version.", 1),
-            "created_at": always(fields.DateTime),
-            "updated_at": always(fields.DateTime),
-        },
+        {field.name: field.output for field in task_fields(contract) if field.shown},
         name=f"{contract.schema_prefix}Task",
     )
     tasks = always(fields.List, cls_or_instance=fields.Nested(task))

@@ -2,49 +2,21 @@
 
 import base64
 import binascii
-import re
 import struct
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
 
 from ..errors import field_error
 from ..limits import DEFAULT_CHANGES, DEFAULT_PAGE, MAX_CHANGES, MAX_PAGE
+from ..validation import BoundedInteger, QueryBoolean, QuerySchema
 from .sync import MAX_SINCE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CURSOR = "Where the page before ended, as its answer tells; it goes with the same filters."
-
-
-class QueryBoolean(fields.Boolean):
-    """`true` or `false` in a query, in any letter case."""
-
-    default_error_messages = {"invalid": field_error("not_a_boolean")}  # noqa: RUF012
-
-    def __init__(self, about: str, **kwargs: Any) -> None:
-        super().__init__(metadata={"description": about}, **kwargs)
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
-        try:
-            return {"true": True, "false": False}[value.lower()]
-        except KeyError:
-            raise self.make_error("invalid") from None
-
-
-class BoundedInteger(fields.Integer):
-    """A whole number from `low` to `high`, in ASCII digits; marshmallow's own takes 1.5 as well."""
-
-    def __init__(self, low: int, high: int, about: str, **kwargs: Any) -> None:
-        super().__init__(metadata={"description": about, "minimum": low, "maximum": high}, **kwargs)
-        self.low, self.high = low, high
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
-        if not (re.fullmatch("[0-9]{1,18}", value) and self.low <= int(value) <= self.high):
-            raise ValidationError(field_error("out_of_range", low=self.low, high=self.high))
-        return int(value)
 
 
 # Microseconds since 1970, the id, the place of the filters in FILTERS.
@@ -100,15 +72,6 @@ class CursorField(fields.String):
             return Cursor.decode(value)
         except ValueError:
             raise ValidationError(field_error("bad_cursor")) from None
-
-
-class QuerySchema(Schema):
-    """The query of an address that takes none."""
-
-    class Meta:
-        unknown = RAISE
-
-    error_messages: ClassVar[dict[str, Any]] = {"unknown": field_error("unknown_parameter")[0]}  # type: ignore[misc]
 
 
 class ListQuery(QuerySchema):

@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..contracts import Contract
 from ..db.models import Task, User, utc
+from .fields import task_fields
 
 Columns = list[ColumnElement[Any]]
 INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
@@ -111,17 +112,8 @@ class TaskStatements:
 
 
 def task_columns(contract: Contract) -> Columns:
-    """A task's columns, in the order and by the names of the contract's JSON."""
-    return [
-        Task.id.label("id"),
-        *([Task.user_id.label("user_id")] if contract.shows_owner else []),
-        Task.title.label("title"),
-        Task.description.label(contract.text_field),
-        Task.completed.label("completed"),
-        Task.rev.label("rev"),
-        utc(Task.created_at).label("created_at"),
-        utc(Task.updated_at).label("updated_at"),
-    ]
+    """A task's columns, in the order and by the names of the mount's JSON."""
+    return [field.column.label(field.name) for field in task_fields(contract) if field.shown]
 
 
 def next_rev(insert: Any) -> Any:

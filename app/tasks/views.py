@@ -9,9 +9,10 @@ from ..contracts import Contract
 from ..db.database import Record
 from ..errors import Problem, field_error, not_found, validation_problem
 from ..parsing import JSON, MERGE_PATCH, has_body, parse_body, parse_query
+from ..validation import QuerySchema, parse_uuid
 from .etags import if_match_revs, if_none_match_matches, list_etag, task_etag
-from .queries import ChangesQuery, Cursor, Filters, ListQuery, QuerySchema
-from .schemas import CompletionSchema, changes_schema, creation_schema, parse_uuid
+from .queries import ChangesQuery, Cursor, Filters, ListQuery
+from .schemas import CompletionSchema, changes_schema, creation_schema
 from .statements import TaskStatements
 from .store import Revs, TaskStore, WriteResult
 from .sync import SyncToken
