@@ -1,6 +1,7 @@
 """The request's query and body, read and validated by a schema."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -18,30 +19,34 @@ MERGE_PATCH = "application/merge-patch+json"
 
 
 def parse_query(schema: Schema, status: int) -> dict[str, Any]:
-    """The validated query. Raises Problem `status` for one that is unknown, repeated or bad."""
-    return dict(_loaded_query(schema, status, request.query_string))
+    """The validated query. Raises Problem `status` for a parameter that is unknown, repeated or invalid."""
+    return dict(_load_query(schema, status, tuple(request.args.items(multi=True))))
 
 
+# Cached, because frontends send the same few queries again and again.
 @lru_cache(maxsize=1024)
-def _loaded_query(schema: Schema, status: int, _query_string: bytes) -> dict[str, Any]:
-    # Frontends send the same few queries again and again; `request.args` is made of the query string alone.
-    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+def _load_query(schema: Schema, status: int, parameters: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    counts = Counter(name for name, _ in parameters)
+    repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
-        raise validation_problem(
-            status, "parameter", dict.fromkeys(repeated, field_error("repeated_parameter"))
-        )
-    return _load(schema, request.args.to_dict(), status, "parameter")
+        errors = dict.fromkeys(repeated, field_error("repeated_parameter"))
+        raise validation_problem(status, "parameter", errors)
+    return _load(schema, dict(parameters), status, "parameter")
 
 
 def parse_body(
     schema: Schema, status: int, *, media_types: tuple[str, ...] = (JSON,), partial: bool = False
 ) -> dict[str, Any]:
-    """The validated JSON object. Raises Problem 400, 413, 415 or `status`."""
+    """The validated JSON object of the body.
+
+    With `partial`, required fields may be missing. Raises Problem 400, 413, 415, or `status` if a field is
+    invalid.
+    """
     return _load(schema, _json_object(media_types, status), status, "pointer", partial=partial)
 
 
 def has_body() -> bool:
-    """Whether the request brought a body, of a length given or not. Raises 413."""
+    """Whether the request has a body, with or without a Content-Length. Raises 413."""
     return bool(_data())
 
 
@@ -50,11 +55,11 @@ def _data() -> bytes:
         data = request.get_data()
     except HTTPException:
         raise
-    except Exception as error:  # gunicorn's own kinds, for a body that is not sent as it was announced
+    except Exception as error:  # gunicorn has exceptions of its own for a body that breaks its announced form
         raise BadRequest from error
     if len(data) > MAX_BODY:
         raise RequestEntityTooLarge
-    # A client that broke off must not have the half of its body, or no body at all, taken for the whole.
+    # A client that disconnects must not have half of its body taken for the whole.
     if request.content_length is not None and len(data) < request.content_length:
         raise BadRequest
     return data
@@ -78,7 +83,7 @@ def _json_object(media_types: tuple[str, ...], status: int) -> dict[str, Any]:
 
 
 def _may_repeat_names(data: bytes, body: Any) -> bool:
-    """Whether a slower reader has to tell if a name stands in the body twice; as a rule it cannot."""
+    """Whether an object in the body may repeat a name, so that the slower parser has to check."""
     if b"\\" in data or not isinstance(body, dict):
         return True
     return any(
@@ -99,7 +104,7 @@ def _load(
     except ValidationError as error:
         messages: dict[str, list[FieldError]] = error.messages  # type: ignore[assignment]
         known = {field.data_key or name for name, field in schema.fields.items()}
-        # Unknown names come from marshmallow in the order of a set, which differs between processes.
+        # marshmallow lists unknown names in the order of a set, which differs between processes.
         in_order = sorted(messages, key=lambda name: "" if name in known else name)
         raise validation_problem(status, place, {name: messages[name] for name in in_order}) from None
     return loaded

@@ -119,3 +119,6 @@ class QuerySchema(Schema):
     error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "unknown": field_error("unknown_parameter")[0]
     }
+
+
+NO_QUERY = QuerySchema()

@@ -13,7 +13,7 @@ from marshmallow import Schema
 from werkzeug.routing import Rule
 
 from ..auth.hook import PUBLIC_BLUEPRINTS
-from ..contracts import CONTRACTS, Contract
+from ..contracts import CONTRACTS, Contract, has_error_member
 from ..errors import ERRORS
 from ..tasks.fields import READ_ONLY
 from ..tasks.schemas import CompletionSchema, changes_schema, creation_schema
@@ -126,7 +126,7 @@ class Document:
         new["properties"]["completed"] = _ref("schemas", "Completed")
         add(f"{prefix}NewTask", new)
         add(f"{prefix}TaskChanges", self._body_schema(changes_schema(contract)(partial=True)))
-        if "complete" in contract.completion:
+        if contract.completion_has_body:
             add(f"{prefix}Completion", self._body_schema(CompletionSchema()))
 
     def _body_schema(self, schema: Schema) -> dict[str, Any]:
@@ -158,9 +158,7 @@ class Document:
             content = _content(operation, contract) if status in (200, 201) else {}
             described["responses"][str(status)] = _response(STATUS_DESCRIPTIONS[status], headers, content)
         for status in _problems(operation, contract, public=public):
-            described["responses"][str(status)] = self._problem(
-                status, v1=bool(contract and contract.envelope)
-            )
+            described["responses"][str(status)] = self._problem(status, v1=has_error_member(rule.rule))
         if public:
             described["security"] = []
         return described
@@ -211,7 +209,7 @@ def _problems(operation: Operation, contract: Contract | None, *, public: bool) 
         statuses |= {401, 429, 500, 503, contract.invalid_status if contract else 400}
     if operation.body:
         statuses |= {400, 413, 415}
-    if contract and "user_id" in contract.prefix:
+    if contract and contract.names_owner:
         statuses.add(403)
     return sorted(statuses)
 

@@ -9,7 +9,7 @@ from ..contracts import Contract
 from ..db.database import Record
 from ..errors import Problem, field_error, not_found, validation_problem
 from ..parsing import JSON, MERGE_PATCH, has_body, parse_body, parse_query
-from ..validation import QuerySchema, parse_uuid
+from ..validation import NO_QUERY, parse_uuid
 from .etags import if_match_revs, if_none_match_matches, list_etag, task_etag
 from .queries import ChangesQuery, Cursor, Filters, ListQuery
 from .schemas import CompletionSchema, changes_schema, creation_schema
@@ -22,7 +22,6 @@ def tasks_blueprint(contract: Contract, dialect: str) -> Blueprint:
     """The routes of one contract, over the statements of one database dialect."""
     blueprint = Blueprint(contract.name, __name__, url_prefix=contract.prefix)
     views = TaskViews(contract, TaskStatements(contract, dialect))
-    completion_method, segment, completion_view = contract.completion
     one = contract.task_rule
     for rule, method, name in (
         ("", "GET", "list_tasks"),
@@ -33,7 +32,7 @@ def tasks_blueprint(contract: Contract, dialect: str) -> Blueprint:
         (one, "PATCH", "patch_task"),
         (one, "DELETE", "delete_task"),
         (f"{one}/restore", "POST", "restore_task"),
-        (f"{one}/{segment}", completion_method, f"{completion_view}_task"),
+        (f"{one}/{contract.completion}", contract.completion_method, f"{contract.completion}_task"),
     ):
         blueprint.add_url_rule(rule, name, getattr(views, name), methods=[method])
     return blueprint
@@ -45,7 +44,6 @@ class TaskViews:
     def __init__(self, contract: Contract, statements: TaskStatements) -> None:
         self._contract = contract
         self._statements = statements
-        self._no_query = QuerySchema()
         self._list_query = ListQuery()
         self._changes_query = ChangesQuery()
         self._creation = creation_schema(contract)()
@@ -177,7 +175,7 @@ class TaskViews:
         return result.task
 
     def _refuse_query(self) -> None:
-        parse_query(self._no_query, self._contract.invalid_status)
+        parse_query(NO_QUERY, self._contract.invalid_status)
 
     def _list_etag(self, version: int, query: Record) -> str:
         return list_etag(g.user_id, version, self._contract.name, sorted(query.items()))
