@@ -116,7 +116,7 @@ def test_the_tables_have_each_code_with_its_status_and_no_other(page: Path) -> N
     assert told == expected
     assert set(told) == {*CODES, "method_not_allowed"}
     assert len(rows) == len(told)
-    head, *field_codes = re.findall(r"^\| `(\w+)` \|", section(page, "### What is invalid"), re.MULTILINE)
+    head, *field_codes = re.findall(r"^\| `(\w+)` \|", section(page, "### Validation errors"), re.MULTILINE)
     assert (head, sorted(field_codes)) == ("code", sorted(FIELD_CODES))
 
 
