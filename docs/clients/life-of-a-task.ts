@@ -75,7 +75,7 @@ async function lifeOnV1(): Promise<void> {
   empty("delete again", 204, await client.DELETE("/v1/tasks/{id}", { params: { path } }));
 }
 
-/** Change the title of a task that nobody else changed since `tag` came with it; tells what to show. */
+/** Change the title of a task unless it has changed since `tag`; returns a message to show. */
 async function rename(id: string, tag: string, title: string): Promise<string> {
   const params = { path: { id }, header: { "If-Match": tag } };
   const { data, error } = await client.PATCH("/v1/tasks/{id}", { params, body: { title } });
