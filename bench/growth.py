@@ -293,8 +293,8 @@ def main() -> int:
         plans = explain(urls["large"], statements(app, owner))
     text = "\n\n".join(
         [
-            "One client. Milliseconds, median (minimum to maximum) of the rounds, and the ratio to the first row. "
-            "The second row is another user of the same kind: its difference is noise.",
+            "One client. Milliseconds, median (minimum to maximum) of the rounds, and the ratio to the first "
+            "row. The second row is another user of the same kind: its difference is noise.",
             growth_table(times),
             "`EXPLAIN (ANALYZE, BUFFERS)` of the statements for the user with 100,000 tasks:",
             plan_table(plans),

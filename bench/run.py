@@ -195,13 +195,14 @@ def other_table(bench: Bench, seconds: float) -> tuple[str, list[str]]:
         paced = fixed_rate(server.port, requests, RATE, seconds)
         workers = [processes.memory(pid) for pid in processes.workers(server.pid)]
         crowd = closed_loop(server.port, requests, CROWD, seconds)
+        statuses = sorted(crowd.statuses.items())
         columns.append(
             (
                 f"{paced.percentile(50):.1f} / {paced.percentile(99):.1f}",
                 ", ".join(f"{worker.rss:.0f} / {worker.pss:.0f}" for worker in workers),
                 f"{crowd.successes():.2%}",
                 f"{crowd.percentile(95):,.0f}",
-                ", ".join(f"{status or 'no response'}: {n:,}" for status, n in sorted(crowd.statuses.items())),
+                ", ".join(f"{status or 'no response'}: {n:,}" for status, n in statuses),
             )
         )
         if name == "product":
