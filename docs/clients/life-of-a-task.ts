@@ -1,6 +1,6 @@
 /**
  * The life of a task on each of the three mounts: `node generated/life-of-a-task.js <address> <token>`.
- * It stops at the first answer that is not the expected one.
+ * Exits at the first unexpected response.
  */
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
