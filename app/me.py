@@ -1,4 +1,4 @@
-"""What is stored of the token's user, and its deletion."""
+"""What is stored about the token's user, and how to delete it."""
 
 from flask import Blueprint, Response, g, jsonify
 
@@ -11,14 +11,14 @@ blueprint = Blueprint("me", __name__, url_prefix="/api/me")
 
 @blueprint.get("")
 def get() -> Response:
-    """Get what is stored of you."""
+    """Get what is stored about you."""
     parse_query(NO_QUERY, 400)
     return jsonify(UserStore(g.user).get())
 
 
 @blueprint.delete("")
 def delete() -> Response:
-    """Delete all of your tasks, the trash included, and your email and name."""
+    """Delete all your tasks, including the trash, and your email and name."""
     parse_query(NO_QUERY, 400)
     UserStore(g.user).forget()
     return Response(status=204)

@@ -1,4 +1,4 @@
-"""Alembic's entry point: the engine and the tables are those of the application."""
+"""Alembic's entry point, with the application's engine and tables."""
 
 from logging.config import fileConfig
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import context
 from flask import current_app
 
-# Any fixed number: it names the lock.
+# An arbitrary number that identifies the lock.
 MIGRATION_LOCK = 7_305_468
 db = current_app.extensions["migrate"].db
 
@@ -21,6 +21,6 @@ else:
         context.configure(connection=connection, target_metadata=db.metadata, compare_server_default=True)
         with context.begin_transaction():
             if connection.dialect.name == "postgresql":
-                # Two hosts that are deployed at once take turns; the second finds nothing left to do.
+                # Hosts that are deployed at the same time take turns; the second one has nothing to do.
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             context.run_migrations()

@@ -106,7 +106,7 @@ def test_a_user_that_the_service_would_refuse_gets_no_token(app: Flask, secret: 
 def test_a_claim_that_the_service_would_leave_out_gets_no_token(app: Flask, option: str, value: str) -> None:
     result = app.test_cli_runner().invoke(args=["token", "--user", "alice", f"--{option}", value])
     assert result.exit_code == 2
-    assert f"would not use this {option}" in result.output
+    assert f"would ignore this {option}" in result.output
     assert "eyJ" not in result.output
 
 
