@@ -17,8 +17,8 @@ run: .venv/run .env ## install, migrate, serve on http://127.0.0.1:8000 and prin
 	@PORT=$(PORT) HOST=$(HOST) $(BIN)/flask welcome
 	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/gunicorn wsgi:app
 
-test: .venv/dev ## install and run every test, on SQLite and PostgreSQL; ARGS goes to pytest
-	@$(BIN)/pytest $(ARGS)
+test: .venv/dev ## install and run every test, on SQLite and PostgreSQL and all cores; ARGS goes to pytest
+	@$(BIN)/pytest -n logical --dist worksteal $(ARGS)
 
 drill: .venv/dev ## break databases, workers and disks under a steady load, and print what came of it
 	@$(BIN)/pytest tests/drills -rs $(ARGS)

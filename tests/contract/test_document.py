@@ -16,6 +16,9 @@ from app.openapi.views import FILES
 from tests.contract.expect import NOTHING, expect_problem
 from tests.document import UNDOCUMENTED, load, resolve, validator
 
+# None of these touches the database.
+pytestmark = pytest.mark.databases("sqlite")
+
 
 @pytest.fixture
 def document(app: Flask) -> dict[str, Any]:

@@ -81,6 +81,7 @@ def test_in_flight_and_the_pool_return_to_where_they_were(
         assert found[gauge, ""] == before[gauge, ""]
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("mode", "address", "headers", "served"),
     [
