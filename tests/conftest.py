@@ -183,12 +183,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test its databases, and one that is marked `mounts` its mounts, each on a database."""
     if "database_url" not in metafunc.fixturenames:
         return
+    full = metafunc.config.getoption("full_matrix")
     mounts = _marked(metafunc, "mounts")
     if not mounts:
-        names = _marked(metafunc, "databases") or DATABASES
+        alone = metafunc.definition.get_closest_marker("one_database") and not full
+        names = _marked(metafunc, "databases") or DATABASES[: 1 if alone else None]
         metafunc.parametrize("database_url", names, indirect=True, scope="session")
         return
-    full = metafunc.config.getoption("full_matrix")
     pairs = [
         pytest.param(mount, name, id=f"{mount.name}-{name}")
         for mount in mounts

@@ -16,8 +16,7 @@ from app.openapi.views import FILES
 from tests.contract.expect import NOTHING, expect_problem
 from tests.document import UNDOCUMENTED, load, resolve, validator
 
-# None of these touches the database.
-pytestmark = pytest.mark.databases("sqlite")
+pytestmark = pytest.mark.one_database
 
 
 @pytest.fixture

@@ -18,8 +18,7 @@ ANSWERS = [
     ("GET", "//v1/tasks", 404),
 ]
 ORIGIN = "https://app.example.com"
-# None of these touches the database.
-pytestmark = pytest.mark.databases("sqlite")
+pytestmark = pytest.mark.one_database
 EXPOSED = {"ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID"}
 
 

@@ -18,6 +18,7 @@ from tests.people import token
 
 FENCE = re.compile(r"^\s*(?:```|~~~)(.*)$", re.MULTILINE)
 # What a client meets, but no console example can bring about.
+pytestmark = pytest.mark.one_database
 NOT_PROVOKED = {"bad_request", "too_many_requests", "internal_error", "service_unavailable"}
 DRIVER = """
 import assert from "node:assert/strict";

@@ -2,22 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 from flask import Flask
 
+from tests.contract.expect import table
 from tests.live import ROOT, environment, free_port, gunicorn
 from tests.people import token
-
-
-@pytest.fixture
-def address(app: Flask, environ: dict[str, str]) -> Iterator[str]:
-    """A gunicorn with two workers over each database."""
-    with gunicorn(environ, "-w", "2") as (address, _):
-        yield address
 
 
 def headers(secret: str, user_id: str) -> dict[str, str]:
@@ -71,6 +64,7 @@ def test_tasks_outlive_the_server(app: Flask, environ: dict[str, str], secret: s
         }
 
 
+@table
 @pytest.mark.parametrize("length_known", [True, False], ids=["length known", "chunked"])
 @pytest.mark.parametrize(("size", "status"), [(65_536, 422), (65_537, 413), (1_000_000, 413)])
 def test_a_body_over_64_kib_is_refused(
@@ -86,7 +80,7 @@ def test_a_body_over_64_kib_is_refused(
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
 
 
-BAD_SETTINGS = [
+BAD_SETTINGS: list[tuple[dict[str, str], str]] = [
     ({"BETTER_AUTH_SECRET": ""}, "BETTER_AUTH_SECRET: "),
     ({"BETTER_AUTH_SECRET": "short"}, "BETTER_AUTH_SECRET: "),
     ({"DATABASE_URL": "nonsense"}, "DATABASE_URL: "),
