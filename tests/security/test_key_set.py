@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -239,23 +240,21 @@ class TestBetterAuth:
         assert owner(app, bearer(signer.token())) == USER
         assert server.paths == ["/api/auth/jwks"]
 
-    @pytest.mark.parametrize("iss", ["", "/"])
-    @pytest.mark.parametrize("aud", ["", "/"])
-    def test_a_slash_on_either_side_is_fine(self, auth: Flask, server: KeyServer, iss: str, aud: str) -> None:
-        signer = KEYS["EdDSA"].source(iss=server.address + iss, aud=server.address + aud)
-        assert owner(auth, bearer(signer.token())) == USER
-        listed = signer.token(aud=["https://other.example.com", server.address + aud])
-        assert owner(auth, bearer(listed)) == USER
+    def test_a_slash_on_either_side_is_fine(self, auth: Flask, server: KeyServer) -> None:
+        for iss, aud in product(("", "/"), repeat=2):
+            signer = KEYS["EdDSA"].source(iss=server.address + iss, aud=server.address + aud)
+            assert owner(auth, bearer(signer.token())) == USER
+            listed = signer.token(aud=["https://other.example.com", server.address + aud])
+            assert owner(auth, bearer(listed)) == USER
 
-    @pytest.mark.parametrize("claim", ["iss", "aud"])
     def test_another_issuer_or_audience_is_refused(
-        self, auth: Flask, server: KeyServer, claim: str, subtests: pytest.Subtests
+        self, auth: Flask, server: KeyServer, subtests: pytest.Subtests
     ) -> None:
         right: dict[str, Any] = {"iss": server.address, "aud": server.address}
         ends = ("//", ".evil.example.com", "/api", "@evil.example.com")
         wrong: list[Any] = [None, "", [], {}, 1, True, *(server.address + end for end in ends)]
-        missing = {name: value for name, value in right.items() if name != claim}
-        for claims in (missing, *(right | {claim: value} for value in wrong)):
+        missing = [{"iss": right["iss"]}, {"aud": right["aud"]}]
+        for claims in (*missing, *(right | {name: value} for name in right for value in wrong)):
             with subtests.test(**claims):
                 token = KEYS["EdDSA"].source(**claims).token()
                 assert_refused(ask(auth, bearer(token)), "invalid_token")
