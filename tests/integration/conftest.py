@@ -8,7 +8,7 @@ from flask import Flask
 from tests.live import gunicorn
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(migrated_app: Flask, environ: dict[str, str]) -> Iterator[str]:
     """A gunicorn with two workers over each database."""
     with gunicorn(environ, "-w", "2") as (address, _):

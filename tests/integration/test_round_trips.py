@@ -17,7 +17,7 @@ from app.extensions import db
 from tests.contract.expect import API, create
 from tests.people import Person
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.databases("postgresql")
 
 
 class Wire:
