@@ -18,9 +18,9 @@ WRITERS = 8
 
 
 @pytest.fixture
-def rounds(database_url: str) -> int:
-    """How often each writer does its work: less on SQLite, where one writes at a time."""
-    return 3 if database_url.startswith("sqlite") else 8
+def rounds(pytestconfig: pytest.Config) -> int:
+    """How often each writer does its work."""
+    return 8 if pytestconfig.getoption("full_matrix") else 3
 
 
 class Client:

@@ -132,16 +132,18 @@ def test_a_key_server_that_fails_is_a_503_at_first_and_no_harm_later(
     assert_refused(ask(app, bearer(GOOD.token())), "invalid_token")
 
 
-UNREADABLE = unreadable_keys(KEY)
-
-
-@pytest.mark.parametrize("name", UNREADABLE)
 def test_an_unreadable_key_neither_verifies_nor_hides_the_others(
-    app: Flask, server: KeyServer, name: str
+    app: Flask, server: KeyServer, clock: Clock, subtests: pytest.Subtests
 ) -> None:
-    server.behaviour = publishing(UNREADABLE[name], NEXT_KEY, UNREADABLE[name])
-    assert owner(app, bearer(NEXT.token())) == USER
-    assert_refused(ask(app, bearer(GOOD.token())), "invalid_token")
+    for name, unreadable in unreadable_keys(KEY).items():
+        clock.go(FRESH_SECONDS)
+        server.behaviour = publishing(unreadable, NEXT_KEY, unreadable)
+        with subtests.test(name):
+            before = server.fetches
+            (token,) = distinct_tokens(NEXT, 1)
+            assert owner(app, bearer(token)) == USER
+            assert_refused(ask(app, bearer(GOOD.token())), "invalid_token")
+            assert server.fetches == before + 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
