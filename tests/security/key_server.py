@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
+from tests.live import reserve_port
 from tests.security.corpus import Source, now, unb64
 
 Jwk = dict[str, Any]
@@ -107,6 +108,7 @@ Behaviour = Callable[[Handler], None]
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    allow_reuse_port = True
 
     def handle_error(self, *_: Any) -> None:
         """A client that hangs up is no error here."""
@@ -120,7 +122,8 @@ class KeyServer:
         self.paths: list[str] = []
         self.over = threading.Event()
         self._handler = type("OwnHandler", (Handler,), {"owner": self})
-        self.port = 0
+        self._reserved = reserve_port()
+        self.port = self._reserved.getsockname()[1]
         self.live_again()
 
     @property
@@ -134,7 +137,6 @@ class KeyServer:
     def live_again(self) -> None:
         """Listen, on the same port as before."""
         self._server = Server(("127.0.0.1", self.port), self._handler)
-        self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -147,6 +149,7 @@ class KeyServer:
     def stop(self) -> None:
         self.over.set()
         self.die()
+        self._reserved.close()
 
 
 def answering(body: bytes, status: int = 200, kind: str = "application/json", **headers: str) -> Behaviour:
