@@ -24,6 +24,14 @@ def free_port() -> int:
         return port
 
 
+def reserve_port() -> socket.socket:
+    """Keep a loopback port from other processes, for a server that comes and goes (SO_REUSEPORT)."""
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
+
+
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """An environment for a child process that holds `settings` and none of this process's own.
 

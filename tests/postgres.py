@@ -30,7 +30,7 @@ START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 PR_SET_PDEATHSIG = 1
 SETTINGS = (
-    *("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100"),
+    *("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"),
     *("fsync=off", "synchronous_commit=off", "full_page_writes=off"),
 )
 

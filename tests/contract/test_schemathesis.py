@@ -51,10 +51,11 @@ def is_known_only_to_answers(case: Any) -> bool:
 
 @pytest.mark.one_database
 def test_the_document_is_what_the_service_does(
-    app: Flask, secret: str, monkeypatch: pytest.MonkeyPatch
+    app: Flask, secret: str, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
 ) -> None:
     monkeypatch.setattr(wsgi, "get_client", InProcess)
     monkeypatch.setattr(InProcess, "statuses", Counter())
+    examples = 10 if pytestconfig.getoption("full_matrix") else 4
     config = SchemathesisConfig.from_dict(
         {
             "seed": 1,
@@ -62,7 +63,7 @@ def test_the_document_is_what_the_service_does(
             "base-url": "http://localhost",
             "headers": {"Authorization": f"Bearer {token(secret, 'alice', minutes=60)}"},
             "parameters": {"path.user_id": "alice"},
-            "generation": {"deterministic": True, "max-examples": 10, "database": "none"},
+            "generation": {"deterministic": True, "max-examples": examples, "database": "none"},
             "checks": {"positive_data_acceptance": {"expected-statuses": EXPECTED}},
         }
     )

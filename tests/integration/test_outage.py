@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from app import create_app
 from app.extensions import db
-from tests.live import free_port
+from tests.live import reserve_port
 from tests.people import Person
 
 
@@ -21,13 +21,14 @@ class Gate:
 
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)
-        self.port = free_port()
+        self.reserved = reserve_port()
+        self.port = self.reserved.getsockname()[1]
         self.sockets: list[socket.socket] = []
         self.open()
 
     def open(self) -> None:
         """Let connections through."""
-        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.listener = socket.create_server(("127.0.0.1", self.port), reuse_port=True)
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
 
     def shut(self) -> None:
@@ -62,6 +63,7 @@ def gate(postgres_url: str) -> Iterator[Gate]:
     gate = Gate(url.host or "127.0.0.1", url.port or 5432)
     yield gate
     gate.shut()
+    gate.reserved.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Key servers, and applications that verify with what they publish."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,12 +12,15 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from app import create_app
-from app.auth.keys import KeySet
+from app.auth.keys import KeySet, fetch_key_set
 from app.extensions import db
 from tests.security.key_server import KeyServer
 
 MakeServer = Callable[..., KeyServer]
 MakeApp = Callable[..., Flask]
+SetLimit = Callable[[float], None]
+# Seconds for a fetch of a server that answers, and of one that does not.
+PATIENT, HASTY = 60, 0.3
 
 
 class Clock:
@@ -82,16 +86,46 @@ def key_set_app(migrated_sqlite: str) -> Iterator[MakeApp]:
             db.engine.dispose()
 
 
+class Fetches:
+    """Fetches key sets as the service does, and counts them here: a busy machine's server counts later."""
+
+    def __init__(self) -> None:
+        self.begun = self.at_once = self.most_at_once = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, url: str) -> bytes:
+        with self._lock:
+            self.begun += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            return fetch_key_set(url)
+        finally:
+            with self._lock:
+                self.at_once -= 1
+
+
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def fetches() -> Fetches:
+    """The fetches of every key set made after `clock`."""
+    return Fetches()
+
+
+@pytest.fixture
+def clock(fetches: Fetches, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of every key set and token cache made after it; the time of `exp` goes on by itself."""
     clock = Clock()
-    monkeypatch.setattr("app.auth.tokens.KeySet", partial(KeySet, clock=clock))
+    monkeypatch.setattr("app.auth.tokens.KeySet", partial(KeySet, fetch=fetches, clock=clock))
     monkeypatch.setattr("app.auth.tokens.time", SimpleNamespace(time=time.time, monotonic=clock))
     return clock
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fetch that gives up after 0.3 s in place of 2 s, so that the tests of a stall are short."""
-    monkeypatch.setattr("app.auth.keys.FETCH_SECONDS", 0.3)
+@pytest.fixture(autouse=True)
+def limit(monkeypatch: pytest.MonkeyPatch) -> SetLimit:
+    """Set how long a fetch may take: so long that no server is too slow, until a test expects a stall."""
+
+    def set_to(seconds: float) -> None:
+        monkeypatch.setattr("app.auth.keys.FETCH_SECONDS", seconds)
+
+    set_to(PATIENT)
+    return set_to

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
+from tests.live import reserve_port
 from tests.security.corpus import Source, now, unb64
 
 Jwk = dict[str, Any]
@@ -89,13 +90,13 @@ def new_key(alg: str, kid: str) -> SigningKey:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Counts, and does what the server is told to do."""
+    """Notes the path, and does what the server is told to do."""
 
     owner: "KeyServer"
 
     def do_GET(self) -> None:
-        with self.owner.counted(self.path):
-            self.owner.behaviour(self)
+        self.owner.paths.append(self.path)
+        self.owner.behaviour(self)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -107,6 +108,7 @@ Behaviour = Callable[[Handler], None]
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    allow_reuse_port = True
 
     def handle_error(self, *_: Any) -> None:
         """A client that hangs up is no error here."""
@@ -118,12 +120,10 @@ class KeyServer:
     def __init__(self, *keys: SigningKey | Jwk) -> None:
         self.behaviour: Behaviour = publishing(*keys)
         self.paths: list[str] = []
-        self.most_at_once = 0
         self.over = threading.Event()
-        self._at_once = 0
-        self._lock = threading.Lock()
         self._handler = type("OwnHandler", (Handler,), {"owner": self})
-        self.port = 0
+        self._reserved = reserve_port()
+        self.port = self._reserved.getsockname()[1]
         self.live_again()
 
     @property
@@ -131,30 +131,12 @@ class KeyServer:
         return len(self.paths)
 
     @property
-    def under_way(self) -> int:
-        """How many requests are being answered."""
-        return self._at_once
-
-    @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    @contextlib.contextmanager
-    def counted(self, path: str) -> Any:
-        with self._lock:
-            self.paths.append(path)
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._at_once -= 1
 
     def live_again(self) -> None:
         """Listen, on the same port as before."""
         self._server = Server(("127.0.0.1", self.port), self._handler)
-        self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -167,6 +149,7 @@ class KeyServer:
     def stop(self) -> None:
         self.over.set()
         self.die()
+        self._reserved.close()
 
 
 def answering(body: bytes, status: int = 200, kind: str = "application/json", **headers: str) -> Behaviour:

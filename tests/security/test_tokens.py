@@ -160,7 +160,7 @@ GOOD: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "a null sub and a user_id": (lambda: {"sub": None, "user_id": "u1"}, "u1"),
     "a null sub and an integer user_id": (lambda: {"sub": None, "user_id": 9}, "9"),
     "both sub and user_id": (lambda: {"sub": "u0", "user_id": "u1"}, "u0"),
-    "an exp of five seconds ago": (lambda: {"exp": now() - LEEWAY // 2}, USER),
+    "an exp of a second ago": (lambda: {"exp": now() - 1}, USER),
     "an exp that is a float": (lambda: {"exp": time.time() + 60}, USER),
     "an nbf in five seconds": (lambda: {"nbf": now() + LEEWAY // 2}, USER),
     "an iat in five seconds": (lambda: {"iat": now() + LEEWAY // 2}, USER),
