@@ -103,7 +103,8 @@ def on_exit(_server: Any) -> None:
 
 # The tested parser; the default uses gunicorn_h1c where it is installed, which accepts other requests.
 http_parser = "python"
-bind = f"{settings.host}:{settings.port}"
+host = f"[{settings.host}]" if ":" in settings.host else settings.host
+bind = f"{host}:{settings.port}"
 workers = settings.workers
 # With threads, a slow client or a slow statement does not block other requests.
 # DB_POOL_SIZE follows: connections beyond it would be opened and closed again and again.
@@ -125,8 +126,8 @@ errorlog = "-"
 loglevel = "error"
 # Pass long tokens and large cookies on to the application, which responds with problem details.
 limit_request_field_size = 32_768
-# Trust X-Forwarded-Proto from these proxies; no header sets the path's prefix.
-forwarded_allow_ips = settings.forwarded_allow_ips
+# app/proxies.py applies the headers of trusted proxies; no header sets the path's prefix.
+secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 
 # The folder of the workers' metrics, one for each master. A reload (SIGHUP) executes this file again.

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from flask import Flask, request
 from werkzeug.exceptions import NotFound
 
-from . import cli, errors, headers, health, logs, me, metrics
+from . import cli, errors, headers, health, logs, me, metrics, proxies
 from .auth import hook
 from .auth.tokens import TokenVerifier
 from .config import ROOT, Settings
@@ -59,6 +59,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.url_map.converters["task_id"] = TaskIdConverter
 
     verifier = TokenVerifier(settings)
+    proxies.init_app(app, settings.forwarded_allow_ips)
     logs.init_app(app, settings)
     metrics.init_app(app)
     headers.init_app(app, settings.cors_origins)

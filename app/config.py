@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ ANY_AUDIENCE = ("*",)
 ON_OFF = ("on", "off")
 METRICS = ("local", "on", "off")
 LOG_USER = ("hash", "plain", "off")
+SERVERS = ("gunicorn", "granian")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -64,11 +65,13 @@ class Settings:
     docs: bool
     metrics: str
     trash_days: int
+    server: str
     host: str
     port: int
     workers: int
     threads: int
-    forwarded_allow_ips: str
+    # Addresses, networks, or `*` for any.
+    forwarded_allow_ips: tuple[str, ...]
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -77,12 +80,13 @@ class Settings:
         Raises ConfigError, which names the variable, if one is missing or invalid.
         """
         if environ is None:
-            dotenv = dotenv_values(ROOT / ".env")
-            environ = {name: value for name, value in dotenv.items() if value is not None} | dict(os.environ)
+            environ = _environment()
         env = {name: value.strip() for name, value in environ.items()}
         secret, auth_url = _secret(env), _auth_url(env)
         jwks_url = _url(env, "JWT_JWKS_URL") or (auth_url and f"{auth_url}/api/auth/jwks")
         _check_mode(env, secret, jwks_url)
+        # Only checked: the mode decides on the algorithm.
+        _choice(env, "ALGORITHM", "HS256", ("HS256",))
         # Sign-in services write their address with and without a trailing slash.
         default = (auth_url, f"{auth_url}/") if auth_url else ()
         threads = _integer(env, "THREADS", 6, 1, 64)
@@ -107,12 +111,22 @@ class Settings:
             docs=_choice(env, "DOCS", "on", ON_OFF) == "on",
             metrics=_choice(env, "METRICS", "local", METRICS),
             trash_days=_integer(env, "TRASH_DAYS", 30, 0, 36_500),
-            host=env.get("HOST") or "127.0.0.1",
+            server=_choice(env, "SERVER", "gunicorn", SERVERS),
+            host=_host(env),
             port=_integer(env, "PORT", 8000, 1, 65535),
             workers=_integer(env, "WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1000),
             threads=threads,
-            forwarded_allow_ips=env.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1",
+            forwarded_allow_ips=_proxies(env),
         )
+
+
+def _environment() -> dict[str, str]:
+    """The process's environment, and `.env` below it, whose values are literal: a secret may contain `${NAME}`."""
+    file = ROOT / ".env"
+    literal, interpolated = dotenv_values(file, interpolate=False), dotenv_values(file)
+    # The `flask` command copies the file into the environment with `${NAME}` replaced; ignore those copies.
+    process = {name: value for name, value in os.environ.items() if value != interpolated.get(name)}
+    return {name: value for name, value in literal.items() if value is not None} | process
 
 
 def _database_url(text: str) -> URL:
@@ -231,3 +245,27 @@ def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
         if not ORIGIN.fullmatch(origin):
             raise ConfigError("CORS_ORIGINS: must list origins such as https://app.example.com.")
     return origins
+
+
+def _host(env: Mapping[str, str]) -> str:
+    host = env.get("HOST") or "127.0.0.1"
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        raise ConfigError("HOST: must be an IP address such as 127.0.0.1, 0.0.0.0 or ::.") from None
+
+
+def _proxies(env: Mapping[str, str]) -> tuple[str, ...]:
+    given = env.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
+    # Only commas separate them, because gunicorn reads this variable too.
+    proxies = tuple(proxy.strip() for proxy in given.split(","))
+    try:
+        for proxy in set(proxies) - {"*"}:
+            ip_network(proxy)
+    except ValueError:
+        raise ConfigError(
+            "FORWARDED_ALLOW_IPS: must list IP addresses and networks such as 10.0.0.0/8, or be * for any."
+        ) from None
+    return proxies

@@ -120,6 +120,10 @@ def init_app(app: Flask, settings: Settings) -> None:
         fields["ms"] = round((time.perf_counter() - g.began) * 1000, 2)
         if "user_id" in g and (user := name_user(g.user_id)):
             fields["user"] = user
+        if level == logging.WARNING:
+            fields["client"] = request.remote_addr
+            if "path_user_id" in g and (user := name_user(g.path_user_id)):
+                fields["path_user"] = user
         if "reason" in g:
             fields["reason"] = g.reason
         # Not `access.log`, which searches the stack for its caller on every request.

@@ -44,8 +44,9 @@ def authenticate() -> None:
     if g.user.ignored:
         log.info("ignored claims of the token: %s", ", ".join(g.user.ignored))
     # Removed, so that no view can use it instead of the token's user.
-    path_user = (request.view_args or {}).pop("user_id", None)
-    if path_user is not None and path_user != g.user_id:
+    path_user_id = (request.view_args or {}).pop("user_id", g.user_id)
+    if path_user_id != g.user_id:
+        g.path_user_id = path_user_id
         raise Problem("forbidden", reason="other_user")
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
 from app.config import ConfigError, Settings
 
@@ -52,6 +53,14 @@ BAD: dict[str, tuple[dict[str, str], str]] = {
     ),
     "SQLite with two slashes": ({"DATABASE_URL": "sqlite://tasks.db"}, "DATABASE_URL"),
     "a log level that is none": ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
+    "another algorithm": ({"ALGORITHM": "RS256"}, "ALGORITHM"),
+    "no algorithm at all": ({"ALGORITHM": "none"}, "ALGORITHM"),
+    "a server that is none": ({"SERVER": "uwsgi"}, "SERVER"),
+    **{f"HOST of {value!r}": ({"HOST": value}, "HOST") for value in ("nginx", "[::]", "1.2.3", "a b")},
+    **{
+        f"FORWARDED_ALLOW_IPS of {value!r}": ({"FORWARDED_ALLOW_IPS": value}, "FORWARDED_ALLOW_IPS")
+        for value in ("nginx", "10.0.0.1,nginx", "10.0.0.1/8", "10.0.0.1 10.0.0.2", "*,", "10.0.0.*")
+    },
     "any origin": ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
     "an origin with a path": ({"CORS_ORIGINS": "https://app.example.com/"}, "CORS_ORIGINS"),
     "an origin without a scheme": ({"CORS_ORIGINS": "app.example.com"}, "CORS_ORIGINS"),
@@ -169,6 +178,41 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
         monkeypatch.delenv(name, raising=False)
     settings = Settings.load()
     assert (settings.port, settings.secret, settings.log_level) == (2222, SECRET, "ERROR")
+
+
+@pytest.mark.parametrize("loaded_by_flask", [False, True])
+def test_values_of_the_env_file_are_taken_literally(
+    loaded_by_flask: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = SECRET + "${NOPE}$HOME"
+    (tmp_path / ".env").write_text(f"BETTER_AUTH_SECRET={written}\n")
+    monkeypatch.setattr("app.config.ROOT", tmp_path)
+    monkeypatch.delenv("JWT_SECRET_KEY", raising=False)
+    monkeypatch.delenv("BETTER_AUTH_SECRET", raising=False)
+    if loaded_by_flask:
+        interpolated = dotenv_values(tmp_path / ".env")["BETTER_AUTH_SECRET"]
+        assert interpolated == SECRET + "$HOME"
+        monkeypatch.setenv("BETTER_AUTH_SECRET", interpolated)
+    assert Settings.load().secret == written
+
+
+@pytest.mark.parametrize(
+    ("given", "host"), [("", "127.0.0.1"), ("localhost", "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("::", "::")]
+)
+def test_the_host_is_an_address_of_either_kind(given: str, host: str) -> None:
+    assert Settings.load(GOOD | {"HOST": given}).host == host
+
+
+@pytest.mark.parametrize(
+    ("given", "proxies"),
+    [
+        ("", ("127.0.0.1", "::1")),
+        ("*", ("*",)),
+        ("10.0.0.7, 192.168.0.0/16,fd00::/8", ("10.0.0.7", "192.168.0.0/16", "fd00::/8")),
+    ],
+)
+def test_proxies_are_addresses_networks_or_any(given: str, proxies: tuple[str, ...]) -> None:
+    assert Settings.load(GOOD | {"FORWARDED_ALLOW_IPS": given}).forwarded_allow_ips == proxies
 
 
 URL = "https://auth.example.com"

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
+import yaml
 
 from app.limits import MAX_BODY
 from tests.live import environment
@@ -133,7 +135,7 @@ def test_the_time_limits_of_proxy_and_server_fit_together(root: Path) -> None:
     upstream = number(root, nginx, r"keepalive 32;[^}]*keepalive_timeout (\d+)s")
     assert upstream < number(root, gunicorn, r"^keepalive = (\d+)")
     graceful = number(root, gunicorn, r"^graceful_timeout = (\d+)")
-    assert graceful < number(root, "compose.yaml", r"gunicorn answers.*\n +stop_grace_period: (\d+)s")
+    assert graceful < number(root, "compose.yaml", r"server answers.*\n +stop_grace_period: (\d+)s")
     assert graceful < number(root, "deploy/tasks.service", r"^TimeoutStopSec=(\d+)")
 
 
@@ -142,3 +144,30 @@ def test_the_sizes_of_proxy_and_server_fit_together(root: Path) -> None:
     assert number(root, nginx, r"client_max_body_size (\d+)k") * 1024 > MAX_BODY
     headers = number(root, nginx, r"large_client_header_buffers \d+ (\d+)k") * 1024
     assert headers == number(root, gunicorn, r"^limit_request_field_size = ([\d_]+)")
+
+
+def services(root: Path, file: str) -> Any:
+    return yaml.safe_load((root / file).read_text())["services"]
+
+
+def test_compose_passes_every_setting_through(root: Path) -> None:
+    names = re.findall(r"^#? ?([A-Z_]+)=", (root / ".env.example").read_text(), re.MULTILINE)
+    assert len(names) > 25
+    fixed = {"DATABASE_URL", "HOST", "PORT", "FORWARDED_ALLOW_IPS"}
+    for service in ("app", "migrate"):
+        given = services(root, "compose.yaml")[service]["environment"]
+        assert sorted(given) == sorted([*names, "PGPASSWORD"])
+        passed = {name for name in names if str(given[name]).startswith(f"${{{name}:-")}
+        assert passed == set(names) - fixed
+
+
+def test_compose_dev_mounts_the_code_of_the_image_and_publishes_on_loopback_alone(root: Path) -> None:
+    dev = services(root, "compose.dev.yaml")
+    mounts = [mount.split(":") for mount in dev["app"]["volumes"]]
+    copied = {line.removesuffix(" ./").removesuffix(" docs/") for line in instructions(root, "COPY")}
+    for source, target, mode in mounts:
+        assert (root / source).exists()
+        assert (target, mode) == (f"/srv/tasks/{source.removeprefix('./')}", "ro")
+        assert any(source.removeprefix("./") in line.split() for line in copied)
+    assert "--reload" in dev["app"]["command"]
+    assert all(port.startswith("127.0.0.1:") for port in dev["db"]["ports"])

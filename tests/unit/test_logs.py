@@ -17,7 +17,7 @@ from sqlalchemy import exc
 from app import create_app
 from app.extensions import db
 from app.logs import record_fields, terminal_line
-from tests.people import Person
+from tests.people import Person, token
 
 Make = Callable[..., tuple[Flask, io.StringIO]]
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -113,6 +113,42 @@ def test_a_refused_request_is_a_warning_with_its_reason(
     assert response.status_code == status
     (line,) = lines(out)
     assert (line["level"], line["status"], line["reason"]) == ("WARNING", status, reason)
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/api/bob/tasks"])
+@pytest.mark.parametrize(
+    ("proxies", "peer", "forwarded", "client"),
+    [
+        ("10.0.0.0/8", "192.0.2.7", None, "192.0.2.7"),
+        ("10.0.0.0/8", "192.0.2.7", "198.51.100.9", "192.0.2.7"),
+        ("10.0.0.0/8", "10.1.2.3", "198.51.100.9", "198.51.100.9"),
+        ("10.0.0.0/8", "10.1.2.3", "invented, 198.51.100.9", "198.51.100.9"),
+        ("10.0.0.0/8", "10.1.2.3", None, "10.1.2.3"),
+        ("fd00::/8", "fd00::7", "2001:db8::9", "2001:db8::9"),
+        ("*", "192.0.2.7", "198.51.100.9", "198.51.100.9"),
+        ("10.0.0.0/8", "", "198.51.100.9", ""),
+    ],
+)
+def test_a_refused_request_names_its_client_by_a_trusted_proxy_s_word_alone(
+    path: str, proxies: str, peer: str, forwarded: str | None, client: str, make: Make, secret: str
+) -> None:
+    app, out = make(LOG_LEVEL="WARNING", FORWARDED_ALLOW_IPS=proxies)
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    if path == "/api/bob/tasks":
+        headers["Authorization"] = f"Bearer {token(secret, 'alice')}"
+    app.test_client().get(path, headers=headers, environ_overrides={"REMOTE_ADDR": peer})
+    assert [line["client"] for line in lines(out)] == [client]
+
+
+def test_a_403_names_the_user_of_the_path_as_it_names_the_token_s(make: Make, secret: str) -> None:
+    app, out = make()
+    alice, bob = (Person(app.test_client(), secret, user) for user in ("alice", "bob"))
+    bob.get("/api/bob/tasks")
+    alice.get("/api/bob/tasks")
+    own, refused = lines(out)
+    assert refused["path_user"] == own["user"] != refused["user"]
+    assert "path_user" not in own
+    assert "client" not in own
 
 
 @pytest.mark.parametrize(
