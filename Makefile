@@ -1,8 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS := docs/clients
-PORT ?=
-HOST ?=
+SERVER ?=
 ARGS ?=
 CHROMIUM ?= chromium
 
@@ -12,10 +11,11 @@ CHROMIUM ?= chromium
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
 
-run: .venv/run .env ## install, migrate, serve http://127.0.0.1:8000 and print a first request
+# Make passes variables of its command line on: PORT=9000, SERVER=granian.
+run: $(if $(filter granian,$(SERVER)),.venv/granian,.venv/run) .env ## install, migrate, serve http://127.0.0.1:8000 and print a first request
 	@$(BIN)/flask db upgrade
-	@PORT=$(PORT) HOST=$(HOST) $(BIN)/flask welcome
-	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/gunicorn wsgi:app
+	@$(BIN)/flask welcome
+	@exec $(BIN)/python serve.py
 
 test: .venv/dev ## install and run the tests on SQLite and PostgreSQL; ARGS goes to pytest
 	@$(BIN)/pytest -n logical --dist worksteal $(ARGS)
@@ -67,9 +67,11 @@ lock: .venv/dev ## upgrade the pinned versions of all requirements
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
-	  --custom-compile-command "make lock" --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	  --custom-compile-command "make lock" --extra granian -c requirements.txt pyproject.toml -o requirements-granian.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
-	  --custom-compile-command "make lock" --extra dev --extra browser -c requirements-dev.txt pyproject.toml \
+	  --custom-compile-command "make lock" --extra granian --extra dev -c requirements-granian.txt pyproject.toml -o requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" --extra granian --extra dev --extra browser -c requirements-dev.txt pyproject.toml \
 	  -o tests/browser/requirements.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" -c requirements.txt bench/requirements.in -o bench/requirements.txt
@@ -90,6 +92,11 @@ clean: ## remove what the other targets created; keeps .env and the data in inst
 .venv/run: requirements.txt | .venv/bin/python
 	@echo "Installing the packages to run the service …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/granian: requirements-granian.txt | .venv/bin/python
+	@echo "Installing the packages to run the service on granian …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-granian.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt | .venv/bin/python
