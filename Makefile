@@ -1,7 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS := docs/clients
-SERVER ?=
 ARGS ?=
 CHROMIUM ?= chromium
 

@@ -4,8 +4,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -52,22 +52,47 @@ def children(pid: int) -> list[int]:
 def gunicorn(
     settings: Mapping[str, str], *options: str, port: int = 0, output: int | IO[bytes] = subprocess.DEVNULL
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """Run `gunicorn wsgi:app` over `settings`, with one worker unless the options say otherwise.
+    """Run `gunicorn wsgi:app` over `settings`, with one worker unless they or the options say otherwise.
 
     Yields its address and its process, and stops it at the end.
     """
     # Bound here, so that no other process can take the port before gunicorn does.
     with socket.create_server(("127.0.0.1", port)) as listener:
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        port = listener.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-b", f"fd://{listener.fileno()}", *options]
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(settings), stdout=output, pass_fds=[listener.fileno()]
         )
+    with _running(process, port) as address:
+        yield address, process
+
+
+@contextmanager
+def granian(
+    settings: Mapping[str, str], *, port: int = 0, output: int | IO[bytes] = subprocess.DEVNULL
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Run granian, as `gunicorn` does; it cannot take a socket that is bound already."""
+    port = port or free_port()
+    env = environment({**settings, "SERVER": "granian", "PORT": str(port)})
+    process = subprocess.Popen([sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=output)
+    with _running(process, port) as address:
+        yield address, process
+
+
+SERVERS: dict[str, Callable[..., AbstractContextManager[tuple[str, "subprocess.Popen[bytes]"]]]] = {
+    "gunicorn": gunicorn,
+    "granian": granian,
+}
+
+
+@contextmanager
+def _running(process: "subprocess.Popen[bytes]", port: int) -> Iterator[str]:
+    address = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: process.poll() is not None or _answers(address), 60)
         if process.poll() is not None or not _answers(address):
-            raise RuntimeError("gunicorn does not answer")
-        yield address, process
+            raise RuntimeError(f"{process.args!r} does not answer")
+        yield address
     finally:
         process.terminate()
         process.wait(60)

@@ -12,7 +12,7 @@ from flask import Flask
 from app import create_app
 from app.extensions import db
 from tests.contract.expect import NOTHING, V1, create, expect_problem
-from tests.live import gunicorn
+from tests.live import SERVERS
 from tests.people import Person, token
 
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
@@ -130,9 +130,12 @@ def test_a_503_is_counted_by_its_cause(outage: Flask, secret: str) -> None:
 
 
 @pytest.mark.one_database
-def test_all_workers_are_counted_together(app: Flask, environ: dict[str, str], secret: str) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_all_workers_are_counted_together(
+    server: str, app: Flask, environ: dict[str, str], secret: str
+) -> None:
     headers = {"Authorization": f"Bearer {token(secret, 'alice')}"}
-    with gunicorn(environ, "-w", "2") as (address, _):
+    with SERVERS[server](environ | {"WEB_CONCURRENCY": "2"}) as (address, _):
         for _ in range(20):
             assert requests.get(f"{address}/v1/tasks", headers=headers, timeout=30).status_code == 200
         text = requests.get(f"{address}/metrics", timeout=30).text

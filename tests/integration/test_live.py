@@ -1,5 +1,6 @@
 """Real servers, real databases, several writers: what was acknowledged is there."""
 
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ import requests
 from flask import Flask
 
 from tests.contract.expect import table
-from tests.live import ROOT, environment, free_port, gunicorn
+from tests.live import ROOT, SERVERS, environment, free_port
 from tests.people import token
 
 
@@ -57,9 +58,10 @@ def test_two_creates_with_one_id_make_one_task(address: str, secret: str) -> Non
 @pytest.mark.one_database
 def test_tasks_outlive_the_server(app: Flask, environ: dict[str, str], secret: str) -> None:
     alice = headers(secret, "alice")
-    with gunicorn(environ) as (address, _):
+    first, second = SERVERS.values()
+    with first(environ) as (address, _):
         task = create(address, alice, "kept").json()["task"]
-    with gunicorn(environ) as (address, _):
+    with second(environ) as (address, _):
         assert requests.get(f"{address}/v1/tasks/{task['id']}", headers=alice, timeout=30).json() == {
             "task": task
         }
@@ -86,14 +88,17 @@ BAD_SETTINGS: list[tuple[dict[str, str], str]] = [
     ({"BETTER_AUTH_SECRET": "short"}, "BETTER_AUTH_SECRET: "),
     ({"DATABASE_URL": "nonsense"}, "DATABASE_URL: "),
     ({"DB_POOL_SIZE": "many"}, "DB_POOL_SIZE: "),
+    ({"HOST": "nginx"}, "HOST: "),
+    ({"ALGORITHM": "RS256"}, "ALGORITHM: "),
 ]
 
 
 @pytest.mark.parametrize(
     ("command", "settings", "named"),
     [
-        *(("gunicorn wsgi:app", settings, named) for settings, named in BAD_SETTINGS),
-        ("flask token --user alice", *BAD_SETTINGS[0]),
+        *(("serve.py", settings, named) for settings, named in BAD_SETTINGS),
+        ("-m gunicorn wsgi:app", *BAD_SETTINGS[0]),
+        ("-m flask token --user alice", *BAD_SETTINGS[0]),
     ],
     ids=str,
 )
@@ -102,7 +107,7 @@ def test_a_bad_setting_stops_the_start_with_one_line(
 ) -> None:
     env = environment({"BETTER_AUTH_SECRET": secret, "PORT": str(free_port()), **settings})
     done = subprocess.run(
-        [sys.executable, "-m", *command.split()],
+        [sys.executable, *command.split()],
         cwd=ROOT,
         env=env,
         capture_output=True,
@@ -113,3 +118,25 @@ def test_a_bad_setting_stops_the_start_with_one_line(
     lines = [line.removeprefix("Error: ") for line in done.stderr.splitlines() if line]
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith(named)
+
+
+# gunicorn reads these variables itself, before its configuration can name them.
+@pytest.mark.parametrize(
+    ("name", "value"), [("FORWARDED_ALLOW_IPS", "nginx"), ("WEB_CONCURRENCY", "many"), ("SERVER", "none")]
+)
+def test_serve_names_the_settings_that_gunicorn_reads_itself(name: str, value: str, secret: str) -> None:
+    env = environment({"BETTER_AUTH_SECRET": secret, name: value})
+    done = subprocess.run(SERVE, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)
+    assert done.returncode != 0
+    assert done.stderr.startswith(f"{name}: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_port_that_is_taken_stops_the_start(server: str, secret: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        env = environment({"BETTER_AUTH_SECRET": secret, "SERVER": server, "PORT": str(port)})
+        done = subprocess.run(SERVE, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert str(port) in done.stderr
