@@ -1,6 +1,7 @@
 """Run the service on granian, with the settings and the limits that gunicorn.conf.py gives gunicorn."""
 
 import logging
+import os
 import runpy
 import socket
 import sys
@@ -13,6 +14,7 @@ try:
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
+    from granian.net import SocketHolder  # type: ignore[attr-defined]
     from granian.server.mp import MPServer
 except ModuleNotFoundError:
     sys.exit("SERVER: granian is not installed; pip install -r requirements-granian.txt installs it.")
@@ -28,7 +30,21 @@ log = logging.getLogger("_granian")
 
 
 class Server(MPServer):
-    """granian, which goes on with the old workers where a reload finds settings that cannot be used."""
+    """granian, without a request lost while a worker is replaced."""
+
+    def _init_shared_socket(self) -> None:
+        # One for all workers, as granian has it where SO_REUSEPORT is missing: connections that wait in the
+        # queue of a worker's own socket are lost with it.
+        family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
+        try:
+            self._sso = socket.create_server(
+                (self.bind_addr, self.bind_port), family=family, backlog=self.backlog
+            )
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            sys.exit(f"PORT: {self.bind_addr}:{self.bind_port} cannot be used ({reason}).")
+        self._sso.set_inheritable(True)
+        self._shd = SocketHolder(self._sso.fileno(), False, self.backlog)  # type: ignore[assignment, call-arg]
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """Start new workers, which load the application and `.env` anew."""
@@ -45,12 +61,6 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     conf = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
     settings = conf["settings"]
-    try:
-        # granian shares a port with a server that has it already.
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        socket.create_server((settings.host, settings.port), family=family).close()
-    except OSError as error:
-        sys.exit(f"PORT: {settings.host}:{settings.port} cannot be used ({error.strerror}).")
     server = Server(
         "wsgi:app",
         interface=Interfaces.WSGI,
@@ -74,8 +84,10 @@ def main() -> None:
         log_dictconfig={"handlers": {"console": STDERR, "access": STDERR}},
     )
     server.on_startup(lambda: sd_notify("READY=1", log))  # type: ignore[arg-type]  # it only logs
-    server.on_shutdown(lambda: conf["on_exit"](None))
-    server.serve()
+    try:
+        server.serve()
+    finally:
+        conf["on_exit"](None)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from flask_migrate import upgrade
 from app import create_app
 from app.extensions import db
 from tests.drills.drill import notes, rows, table
-from tests.live import gunicorn
+from tests.live import SERVERS
 from tests.postgres import Cluster, cluster
 
 # Few enough for other clients to use up.
@@ -63,22 +63,31 @@ def postgres(lasting_postgres: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture
 def postgres_service(postgres: Cluster, service: Service) -> Iterator[Popen[bytes]]:
-    """The service over it: gunicorn's process."""
+    """The service over it: the server's process."""
     with service(database_url(postgres)) as process:
         yield process
 
 
 @pytest.fixture
-def service(port: int, secret: str, tmp_path: Path) -> Service:
-    """Run gunicorn with two workers over a database."""
+def server() -> str:
+    """The server; drills of a server's own override it."""
+    return "gunicorn"
+
+
+@pytest.fixture
+def service(server: str, port: int, secret: str, tmp_path: Path) -> Service:
+    """Run the server with two workers over a database."""
 
     @contextmanager
     def serve(url: str) -> Iterator[Popen[bytes]]:
-        settings = {"DATABASE_URL": url, "BETTER_AUTH_SECRET": secret, "LOG_LEVEL": "WARNING"}
-        with (
-            (tmp_path / "log").open("ab") as log,
-            gunicorn(settings, "-w", "2", port=port, output=log) as (_, process),
-        ):
+        settings = {
+            "DATABASE_URL": url,
+            "BETTER_AUTH_SECRET": secret,
+            "LOG_LEVEL": "WARNING",
+            "WEB_CONCURRENCY": "2",
+        }
+        serving = SERVERS[server]
+        with (tmp_path / "log").open("ab") as log, serving(settings, port=port, output=log) as (_, process):
             yield process
 
     return serve

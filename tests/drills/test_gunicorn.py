@@ -8,15 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
 import psycopg2
+import pytest
 import requests
 
 from tests.drills.conftest import Service, database_url
 from tests.drills.drill import drill, nowhere
-from tests.live import children
+from tests.live import SERVERS, children
 from tests.people import token
 from tests.postgres import Cluster
 
 Process = subprocess.Popen[bytes]
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    """Each server in turn."""
+    name: str = request.param
+    return name
 
 
 def is_refused(port: int) -> bool:
@@ -24,9 +32,11 @@ def is_refused(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_workers_are_killed(postgres: Cluster, postgres_service: Process, port: int, secret: str) -> None:
+def test_workers_are_killed(
+    postgres: Cluster, postgres_service: Process, server: str, port: int, secret: str
+) -> None:
     with drill(
-        "a worker killed, four times",
+        f"{server}: a worker killed, four times",
         port,
         secret,
         database_url(postgres),
@@ -42,8 +52,12 @@ def test_workers_are_killed(postgres: Cluster, postgres_service: Process, port: 
         load.fault_over()
 
 
-def test_it_is_reloaded(postgres: Cluster, postgres_service: Process, port: int, secret: str) -> None:
-    with drill("HUP, three times", port, secret, database_url(postgres), unavailable=nowhere) as load:
+def test_it_is_reloaded(
+    postgres: Cluster, postgres_service: Process, server: str, port: int, secret: str
+) -> None:
+    with drill(
+        f"{server}: HUP, three times", port, secret, database_url(postgres), unavailable=nowhere
+    ) as load:
         for _ in range(3):
             old = set(children(postgres_service.pid))
             postgres_service.send_signal(signal.SIGHUP)
@@ -51,7 +65,9 @@ def test_it_is_reloaded(postgres: Cluster, postgres_service: Process, port: int,
         load.fault_over()
 
 
-def test_it_is_told_to_leave_and_started(postgres: Cluster, service: Service, port: int, secret: str) -> None:
+def test_it_is_told_to_leave_and_started(
+    postgres: Cluster, service: Service, server: str, port: int, secret: str
+) -> None:
     url = database_url(postgres)
     slow = {"Authorization": f"Bearer {token(secret, 'dave')}"}
 
@@ -68,7 +84,12 @@ def test_it_is_told_to_leave_and_started(postgres: Cluster, service: Service, po
     ):
         process = services.enter_context(service(url))
         with drill(
-            "TERM, and started", port, secret, url, unavailable=nowhere, tolerated=("refused", "cut off")
+            f"{server}: TERM, and started",
+            port,
+            secret,
+            url,
+            unavailable=nowhere,
+            tolerated=("refused", "cut off"),
         ) as load:
             assert create().status_code == 201
             cursor.execute("SELECT FROM users WHERE id = 'dave' FOR UPDATE")
