@@ -88,14 +88,6 @@ class BoundedWorker(ThreadWorker):
         return request is not None and getattr(request.body.reader, "length", None) == 0
 
 
-def child_exit(_server: Any, worker: Any) -> None:
-    """Remove an exited worker's gauges from the metrics."""
-    # Import after the folder below is set: the package reads it on import.
-    from prometheus_client import multiprocess
-
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
-
-
 def on_exit(_server: Any) -> None:
     """Remove the folder of the workers' metrics."""
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

@@ -1,6 +1,8 @@
 """Metrics for Prometheus, of all workers together. No label holds a value that a client chooses."""
 
 import os
+from itertools import count
+from pathlib import Path
 from time import perf_counter
 
 from flask import Flask, Response, g, request
@@ -12,9 +14,36 @@ from prometheus_client import (
     Histogram,
     generate_latest,
     multiprocess,
+    values,
 )
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
+
+
+def _lock(file: Path) -> int | None:
+    """Lock a file until this process ends or closes it; None if another process has the lock."""
+    import fcntl  # on Unix only, like the servers that set up the folder
+
+    descriptor = os.open(file, os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _forget_gauges(number: int) -> None:
+    """Remove what an exited worker had in progress."""
+    multiprocess.mark_process_dead(number)  # type: ignore[no-untyped-call]
+
+
+FOLDER = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""))
+if MULTIPROCESS := "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    # A worker continues the files of one that exited; with files by process, each restart would slow scrapes.
+    NUMBER = next(number for number in count() if _lock(FOLDER / f"{number}.lock") is not None)
+    _forget_gauges(NUMBER)
+    values.ValueClass = values.MultiProcessValue(lambda: NUMBER)  # type: ignore[no-untyped-call]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -31,11 +60,15 @@ BY_STATUS = {401: REFUSED, 503: UNAVAILABLE}
 
 
 def exposition() -> bytes:
-    """The metrics in Prometheus's text format, of all workers if gunicorn set up a folder for them."""
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    """The metrics in Prometheus's text format, of all workers if the server set up a folder for them."""
+    if not MULTIPROCESS:
+        return generate_latest(REGISTRY)
+    for file in FOLDER.glob("*.lock"):
+        if (lock := _lock(file)) is not None:
+            _forget_gauges(int(file.stem))
+            os.close(lock)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 
 
