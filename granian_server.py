@@ -1,8 +1,10 @@
 """Run the service on granian, with the settings and the limits that gunicorn.conf.py gives gunicorn."""
 
+import importlib
 import logging
 import os
 import runpy
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -57,6 +59,14 @@ class Server(MPServer):
             super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
+def load(_target: str) -> Any:
+    """The application, in a worker."""
+    # The handlers that a worker inherits would ignore a SIGTERM that comes while it loads.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    return importlib.import_module("wsgi").app
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     conf = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
@@ -64,7 +74,6 @@ def main() -> None:
     server = Server(
         "wsgi:app",
         interface=Interfaces.WSGI,
-        working_dir=ROOT,
         address=settings.host,
         port=settings.port,
         http=HTTPModes.http1,
@@ -85,7 +94,7 @@ def main() -> None:
     )
     server.on_startup(lambda: sd_notify("READY=1", log))  # type: ignore[arg-type]  # it only logs
     try:
-        server.serve()
+        server.serve(target_loader=load)
     finally:
         conf["on_exit"](None)
 

@@ -1,0 +1,152 @@
+"""What gunicorn and granian have to do alike, each against a live one with two workers."""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+import requests
+from flask import Flask
+
+from tests.live import SERVERS, children
+from tests.people import token
+from tests.polling import wait_until
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+
+class Live(NamedTuple):
+    """A server, and the file of its standard output."""
+
+    address: str
+    port: int
+    process: "Popen[bytes]"
+    log: Path
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def live(
+    request: pytest.FixtureRequest,
+    migrated_app: Flask,
+    environ: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Live]:
+    """Each server in turn, which trusts no proxy at 127.0.0.1."""
+    settings = environ | {"WEB_CONCURRENCY": "2", "FORWARDED_ALLOW_IPS": "127.0.0.2"}
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("wb") as output, SERVERS[request.param](settings, output=output) as (address, process):
+        yield Live(address, int(address.rpartition(":")[2]), process, log)
+
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def exchange(live: Live, data: bytes, source: str = "127.0.0.1") -> tuple[int, bytes]:
+    """The status of an answer to raw bytes, and all of it."""
+    with socket.create_connection(("127.0.0.1", live.port), 10, (source, 0)) as one:
+        one.sendall(data)
+        answer = b"".join(iter(lambda: one.recv(65_536), b""))
+    return int(answer[9:12]), answer
+
+
+def request(line: str, *headers: str) -> bytes:
+    return "\r\n".join([f"{line} HTTP/1.1", "Host: tasks", "Connection: close", *headers, "", ""]).encode()
+
+
+def line(live: Live, request_id: str) -> dict[str, object]:
+    """The line of a request in the log."""
+    found: list[dict[str, object]] = []
+
+    def is_there() -> bool:
+        lines = [json.loads(line) for line in live.log.read_text().splitlines()]
+        found[:] = [line for line in lines if line["request_id"] == request_id]
+        return bool(found)
+
+    assert wait_until(is_there)
+    return found[0]
+
+
+def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(live: Live, secret: str) -> None:
+    headers = [f"Authorization: Bearer {token(secret, 'alice')}", "Content-Type: application/json"]
+    status, answer = exchange(live, request("POST /v1/tasks", *headers, "Content-Length: 1000000000"))
+    assert status == 413
+    assert b"payload_too_large" in answer
+
+
+@pytest.mark.parametrize("size", [8_000, 32_000])
+def test_a_token_that_is_too_long_is_answered_by_the_application(live: Live, size: int) -> None:
+    status, answer = exchange(live, request("GET /v1/tasks", f"Authorization: Bearer {'a' * size}"))
+    assert status == 401
+    assert b"application/problem+json" in answer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(request("GET /v1/tasks", f"X-Long: {'sesame' * 50_000}"), id="a header of 300 kB"),
+        pytest.param(request("GET /v1/tasks", *["X-Sesame: 1"] * 200), id="200 headers"),
+        pytest.param(request(f"GET /{'sesame' * 15_000}"), id="an address of 90 kB"),
+        pytest.param(b"SESAME\r\n\r\n", id="no request"),
+        pytest.param(request("GET /", "Content-Length: sesame"), id="a length that is none"),
+        pytest.param(request("GET /", "sesame : 1"), id="a space in a name"),
+    ],
+)
+def test_what_is_no_request_is_refused(live: Live, data: bytes) -> None:
+    status, _ = exchange(live, data)
+    assert status in (400, 414, 431)
+    assert requests.get(f"{live.address}/health", timeout=10).ok
+
+
+@pytest.mark.parametrize(("given", "kept"), [("mine-1", True), ("not sane", False), ("", False)])
+def test_the_request_id_is_the_client_s_in_answer_and_log(live: Live, given: str, kept: bool) -> None:
+    answer = requests.get(f"{live.address}/v1/tasks", headers={"X-Request-ID": given}, timeout=10)
+    request_id = answer.headers["X-Request-ID"]
+    assert (request_id == given) is kept
+    assert answer.json()["request_id"] == request_id
+    assert line(live, request_id)["status"] == 401
+
+
+@pytest.mark.parametrize(
+    ("source", "client"),
+    [("127.0.0.1", "127.0.0.1"), ("127.0.0.2", "198.51.100.9"), ("127.0.0.3", "127.0.0.3")],
+)
+def test_only_a_trusted_proxy_tells_whose_request_it_is(live: Live, source: str, client: str) -> None:
+    forwarded = ("X-Forwarded-For: 192.0.2.1, 198.51.100.9", "X-Forwarded-Proto: https")
+    status, _ = exchange(live, request("GET /v1/tasks", f"X-Request-ID: from-{source}", *forwarded), source)
+    assert status == 401
+    assert line(live, f"from-{source}")["client"] == client
+
+
+def test_what_a_killed_worker_counted_is_kept(live: Live) -> None:
+    def counted() -> float:
+        text = requests.get(f"{live.address}/metrics", timeout=10).text
+        (line,) = [line for line in text.splitlines() if 'route="/health",status="200"' in line]
+        return float(line.rpartition(" ")[2])
+
+    for _ in range(20):
+        assert requests.get(f"{live.address}/health", timeout=10).ok
+    before = counted()
+    assert before >= 20
+    for worker in children(live.process.pid):
+        os.kill(worker, signal.SIGKILL)
+    assert wait_until(lambda: _answers(counted), 30)
+    assert counted() == before
+
+
+def test_a_server_that_is_stopped_leaves_nothing_but_json_lines_on_standard_output(live: Live) -> None:
+    exchange(live, b"SESAME\r\n\r\n")
+    live.process.terminate()
+    assert live.process.wait(30) == 0
+    assert all(json.loads(line) for line in live.log.read_text().splitlines())
+
+
+def _answers(ask: Callable[[], float]) -> bool:
+    try:
+        return ask() > 0
+    except requests.RequestException:
+        return False
