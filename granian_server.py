@@ -7,6 +7,7 @@ import runpy
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ try:
 except ModuleNotFoundError:
     sys.exit("SERVER: granian is not installed; pip install -r requirements-granian.txt installs it.")
 
-ROOT = Path(__file__).parent
 # For each worker; idle ones count, and each is an open file.
 CONNECTIONS = 512
 # How long a new worker may take to load the application before the one that it replaces stops.
@@ -33,6 +33,8 @@ log = logging.getLogger("_granian")
 
 class Server(MPServer):
     """granian, without a request lost while a worker is replaced."""
+
+    settings_are_usable: Callable[[logging.Logger], bool]
 
     def _init_shared_socket(self) -> None:
         # One for all workers, as granian has it where SO_REUSEPORT is missing: connections that wait in the
@@ -50,12 +52,7 @@ class Server(MPServer):
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """Start new workers, which load the application and `.env` anew."""
-        config = runpy.run_path(str(ROOT / "app" / "config.py"))
-        try:
-            config["Settings"].load()
-        except config["ConfigError"] as error:
-            log.error("%s The old workers go on.", error.message)
-        else:
+        if self.settings_are_usable(log):
             super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
@@ -69,7 +66,7 @@ def load(_target: str) -> Any:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    conf = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    conf = runpy.run_path(str(Path(__file__).parent / "gunicorn.conf.py"))
     settings = conf["settings"]
     server = Server(
         "wsgi:app",
@@ -92,6 +89,7 @@ def main() -> None:
         log_level=LogLevels.error,
         log_dictconfig={"handlers": {"console": STDERR, "access": STDERR}},
     )
+    server.settings_are_usable = conf["settings_are_usable"]
     server.on_startup(lambda: sd_notify("READY=1", log))  # type: ignore[arg-type]  # it only logs
     try:
         server.serve(target_loader=load)

@@ -13,13 +13,20 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-# Do not import the application: each worker loads it, so that a reload (SIGHUP) runs new code.
-app_config = runpy.run_path(str(Path(__file__).parent / "app" / "config.py"))
-try:
-    # Validate settings in the master; otherwise gunicorn would restart a failing worker forever.
-    settings = app_config["Settings"].load()
-except app_config["ConfigError"] as error:
-    sys.exit(error.message)
+
+
+def load_settings() -> Any:
+    """The settings of this moment; exits with a message that names an invalid one."""
+    # Do not import the application: each worker loads it, so that a reload (SIGHUP) runs new code.
+    config = runpy.run_path(str(Path(__file__).parent / "app" / "config.py"))
+    try:
+        return config["Settings"].load()
+    except config["ConfigError"] as error:
+        sys.exit(error.message)
+
+
+# Validate settings in the master; otherwise gunicorn would restart a failing worker forever.
+settings = load_settings()
 
 READ_SECONDS = 5
 # Where all threads are taken, and others wait for one.
@@ -86,6 +93,22 @@ class BoundedWorker(ThreadWorker):
         """Whether the request is known to have come whole: its connection may serve the next one too."""
         request = self.requests.get(conn)
         return request is not None and getattr(request.body.reader, "length", None) == 0
+
+
+def settings_are_usable(log: Any) -> bool:
+    """Whether a reload can use the settings of this moment; the log names an invalid one."""
+    try:
+        load_settings()
+    except SystemExit as error:
+        log.error("%s The old workers continue.", error)
+        return False
+    return True
+
+
+def on_starting(server: Any) -> None:
+    """Ignore a reload (SIGHUP) with invalid settings, which would end the service."""
+    reload = server.handle_hup
+    server.handle_hup = lambda: reload() if settings_are_usable(server.log) else None
 
 
 def on_exit(_server: Any) -> None:

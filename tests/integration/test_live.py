@@ -1,17 +1,21 @@
 """Real servers, real databases, several writers: what was acknowledged is there."""
 
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
 from flask import Flask
 
 from tests.contract.expect import table
-from tests.live import ROOT, SERVERS, environment, free_port
+from tests.live import ROOT, SERVERS, children, environment, free_port
 from tests.people import token
+from tests.polling import wait_until
 
 
 def headers(secret: str, user_id: str) -> dict[str, str]:
@@ -140,3 +144,40 @@ def test_a_port_that_is_taken_stops_the_start(server: str, secret: str) -> None:
         done = subprocess.run(SERVE, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert str(port) in done.stderr
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_reload_with_a_setting_that_cannot_be_used_leaves_the_old_workers_at_work(
+    server: str, root: Path, tmp_path: Path, secret: str
+) -> None:
+    for source in (*root.glob("*.py"), root / "app", root / "migrations"):
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / source.name)
+    port = free_port()
+    env = environment({"BETTER_AUTH_SECRET": secret, "SERVER": server, "PORT": str(port)})
+    del env["TRASH_DAYS"]
+    command = [sys.executable, "serve.py"]
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, cwd=tmp_path, env=env, stderr=log, stdout=subprocess.DEVNULL) as process,
+    ):
+        try:
+
+            def is_healthy() -> bool:
+                try:
+                    return requests.get(f"http://127.0.0.1:{port}/health", timeout=10).ok
+                except requests.ConnectionError:
+                    return False
+
+            assert wait_until(is_healthy, 60)
+            old = children(process.pid)
+            (tmp_path / ".env").write_text("TRASH_DAYS=thirty\n")
+            process.send_signal(signal.SIGHUP)
+            assert wait_until(lambda: "TRASH_DAYS: " in (tmp_path / "log").read_text())
+            assert (tmp_path / "log").read_text().count("\n") == 1
+            assert (children(process.pid), is_healthy()) == (old, True)
+            (tmp_path / ".env").write_text("TRASH_DAYS=3\n")
+            process.send_signal(signal.SIGHUP)
+            assert wait_until(lambda: set(children(process.pid)).isdisjoint(old), 60)
+            assert wait_until(is_healthy, 60)
+        finally:
+            process.terminate()
