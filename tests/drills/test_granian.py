@@ -1,4 +1,4 @@
-"""granian behind nginx: clients that are slow, do not read, do not close or say nothing hold up nobody else."""
+"""granian behind nginx: clients that drip, do not read, do not close or say nothing hold up nobody else."""
 
 import socket
 import statistics
