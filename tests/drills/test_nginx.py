@@ -1,10 +1,14 @@
 """deploy/nginx.conf: nginx takes it, and what nginx itself answers has the application's shape."""
 
+import os
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,10 +18,14 @@ from werkzeug.http import HTTP_STATUS_CODES
 from app.errors import ERRORS
 from app.headers import SECURITY_HEADERS
 from tests.drills.conftest import lasting_port
+from tests.live import children
 from tests.nginx import command, needs_nginx, nginx
+from tests.polling import wait_until
+from tests.unit.test_deploy import number
 
 pytestmark = needs_nginx
 REQUEST_ID = "mine-1"
+LARGE = 8 * 1024 * 1024
 
 
 @pytest.fixture
@@ -102,3 +110,56 @@ def test_headers_beyond_32_kib_and_long_addresses_are_problems_too(address: str)
             answer = b"".join(iter(lambda one=one: one.recv(65_536), b""))  # type: ignore[misc]
         assert answer.startswith(b"HTTP/1.1 " + status)
         assert b"application/problem+json" in answer
+
+
+class LargeAnswers(BaseHTTPRequestHandler):
+    """An application whose every answer has 8 MB."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(LARGE))
+        self.end_headers()
+        with suppress(ConnectionError):
+            self.wfile.write(bytes(LARGE))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def spooled() -> int:
+    """How much the temporary files of the nginx that this process started take, in bytes."""
+    workers = [worker for master in children(os.getpid()) for worker in children(master)]
+    total = 0
+    for worker in workers:
+        for descriptor in Path(f"/proc/{worker}/fd").iterdir():
+            with suppress(OSError):
+                if "/proxy/" in str(descriptor.readlink()):
+                    total += descriptor.stat().st_blocks * 512
+    return total
+
+
+@pytest.mark.parametrize("path", ["/api/tasks", "/v1/tasks/changes?limit=1000", "/docs/swagger-ui-bundle.js"])
+def test_unread_answers_to_one_address_are_bounded_and_another_is_served(path: str, root: Path) -> None:
+    at_most = number(root, "deploy/nginx.conf", r"limit_conn large_responses (\d+)")
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    with ThreadingHTTPServer(("127.0.0.1", 0), LargeAnswers) as application, ExitStack() as clients:
+        threading.Thread(target=application.serve_forever, daemon=True).start()
+        with nginx(port := lasting_port(), application.server_port):
+            statuses = []
+            for _ in range(40):
+                one = clients.enter_context(socket.socket())
+                one.settimeout(10)
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                one.connect(("127.0.0.1", port))
+                one.sendall(request)
+                statuses.append(one.recv(12)[-3:])
+            assert (statuses.count(b"200"), statuses.count(b"429")) == (at_most, 40 - at_most)
+            # Some of each answer is in buffers of nginx and the kernel.
+            assert wait_until(lambda: spooled() > at_most * LARGE // 4)
+            assert spooled() <= at_most * LARGE
+            with socket.create_connection(("127.0.0.1", port), 10, ("127.0.0.2", 0)) as other:
+                other.sendall(request)
+                answer = b"".join(iter(lambda: other.recv(65_536), b""))
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert len(answer) > LARGE
+        application.shutdown()
