@@ -1,7 +1,7 @@
 FROM python:3.13-slim AS packages
 # The same path as in the final image, because scripts of a virtual environment contain it.
 RUN python -m venv /srv/venv
-# Both servers: SERVER chooses when the container starts.
+# With both servers; SERVER chooses one when the container starts.
 COPY requirements-granian.txt /tmp/requirements.txt
 # Wheels only, so that no build tools are needed.
 RUN /srv/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile --only-binary :all: \
@@ -22,12 +22,13 @@ RUN groupadd --gid 10001 tasks \
     && install -d -o tasks -g tasks -m 0700 /srv/tasks/instance
 WORKDIR /srv/tasks
 COPY --from=packages /srv/venv /srv/venv
-COPY pyproject.toml wsgi.py serve.py gunicorn.conf.py granian_server.py ./
+COPY pyproject.toml wsgi.py gunicorn.conf.py ./
+COPY deploy/serve.py deploy/granian_server.py deploy/
 COPY docs/api.md docs/
 COPY migrations migrations
 COPY app app
 # Root owns the code, so the service cannot change it.
-RUN python -m compileall -q app migrations wsgi.py serve.py granian_server.py
+RUN python -m compileall -q app migrations deploy wsgi.py
 USER 10001:10001
 # SQLite stores its file here unless DATABASE_URL names another database.
 VOLUME /srv/tasks/instance
@@ -35,4 +36,4 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=2)"]
-CMD ["python", "serve.py"]
+CMD ["python", "deploy/serve.py"]

@@ -14,7 +14,7 @@ help: ## list the targets
 run: $(if $(filter granian,$(SERVER)),.venv/granian,.venv/run) .env ## install, migrate, serve http://127.0.0.1:8000 and print a first request
 	@$(BIN)/flask db upgrade
 	@$(BIN)/flask welcome
-	@exec $(BIN)/python serve.py
+	@exec $(BIN)/python deploy/serve.py
 
 test: .venv/dev ## install and run the tests on SQLite and PostgreSQL; ARGS goes to pytest
 	@$(BIN)/pytest -n logical --dist worksteal $(ARGS)

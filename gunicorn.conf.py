@@ -14,7 +14,6 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 
-
 def load_settings() -> Any:
     """The settings of this moment; exits with a message that names an invalid one."""
     # Do not import the application: each worker loads it, so that a reload (SIGHUP) runs new code.

@@ -121,7 +121,7 @@ class Settings:
 
 
 def _environment() -> dict[str, str]:
-    """The process's environment, and `.env` below it, whose values are literal: a secret may contain `${NAME}`."""
+    """The process's environment over the literal values of `.env`, where a secret may contain `${NAME}`."""
     file = ROOT / ".env"
     literal, interpolated = dotenv_values(file, interpolate=False), dotenv_values(file)
     # The `flask` command copies the file into the environment with `${NAME}` replaced; ignore those copies.

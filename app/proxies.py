@@ -13,31 +13,31 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class TrustedProxies:
-    """WSGI middleware: apply X-Forwarded-For and X-Forwarded-Proto where a trusted proxy sends them."""
+def trust(application: "WSGIApplication", proxies: tuple[str, ...]) -> "WSGIApplication":
+    """WSGI middleware: apply X-Forwarded-For and X-Forwarded-Proto if one of `proxies` sent the request.
 
-    def __init__(self, application: "WSGIApplication", trusted: tuple[str, ...]) -> None:
-        self._direct = application
-        # Of several addresses the last one: the others may be the client's invention.
-        self._forwarded = ProxyFix(application, x_for=1, x_proto=1)
-        networks = [ip_network(proxy) for proxy in trusted if proxy != "*"]
+    `proxies` holds addresses and networks, or `*` for any.
+    """
+    # Only the last address counts: the client may have made up the others.
+    forwarded = ProxyFix(application, x_for=1, x_proto=1)
+    networks = [ip_network(proxy) for proxy in proxies if proxy != "*"]
 
-        @lru_cache(maxsize=1024)
-        def is_trusted(address: str) -> bool:
-            if "*" in trusted:
-                return True
-            try:
-                return any(ip_address(address) in network for network in networks)
-            except ValueError:  # a socket in the file system has no address
-                return False
+    @lru_cache(maxsize=1024)
+    def is_trusted(address: str) -> bool:
+        if "*" in proxies:
+            return True
+        try:
+            return any(ip_address(address) in network for network in networks)
+        except ValueError:  # a Unix socket has no address
+            return False
 
-        self._is_trusted = is_trusted
+    def choose(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        trusted = is_trusted(environ.get("REMOTE_ADDR", ""))
+        return (forwarded if trusted else application)(environ, start_response)
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
-        application = self._forwarded if self._is_trusted(environ.get("REMOTE_ADDR", "")) else self._direct
-        return application(environ, start_response)
+    return choose
 
 
-def init_app(app: Flask, trusted: tuple[str, ...]) -> None:
-    """Put the middleware before `app`; `trusted` holds addresses, networks, or `*` for any."""
-    app.wsgi_app = TrustedProxies(app.wsgi_app, trusted)  # type: ignore[method-assign]
+def init_app(app: Flask, proxies: tuple[str, ...]) -> None:
+    """Trust `proxies` in front of `app`."""
+    app.wsgi_app = trust(app.wsgi_app, proxies)  # type: ignore[method-assign]

@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from gunicorn.systemd import sd_notify
@@ -66,7 +65,7 @@ def load(_target: str) -> Any:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    conf = runpy.run_path(str(Path(__file__).parent / "gunicorn.conf.py"))
+    conf = runpy.run_path("gunicorn.conf.py")
     settings = conf["settings"]
     server = Server(
         "wsgi:app",

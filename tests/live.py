@@ -74,7 +74,7 @@ def granian(
     """Run granian, as `gunicorn` does; it cannot take a socket that is bound already."""
     port = port or free_port()
     env = environment({**settings, "SERVER": "granian", "PORT": str(port)})
-    process = subprocess.Popen([sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=output)
+    process = subprocess.Popen([sys.executable, "deploy/serve.py"], cwd=ROOT, env=env, stdout=output)
     with _running(process, port) as address:
         yield address, process
 

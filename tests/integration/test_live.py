@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from tests.contract.expect import table
 from tests.live import ROOT, SERVERS, children, environment, free_port
 from tests.people import token
 from tests.polling import wait_until
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def server(migrated_app: Flask, environ: dict[str, str], request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each server, with two workers over each database."""
+    with SERVERS[request.param](environ | {"WEB_CONCURRENCY": "2"}) as (address, _):
+        yield address
 
 
 def headers(secret: str, user_id: str) -> dict[str, str]:
@@ -87,6 +95,7 @@ def test_a_body_over_64_kib_is_refused(
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
 
 
+SERVE = [sys.executable, "deploy/serve.py"]
 BAD_SETTINGS: list[tuple[dict[str, str], str]] = [
     ({"BETTER_AUTH_SECRET": ""}, "BETTER_AUTH_SECRET: "),
     ({"BETTER_AUTH_SECRET": "short"}, "BETTER_AUTH_SECRET: "),
@@ -100,7 +109,7 @@ BAD_SETTINGS: list[tuple[dict[str, str], str]] = [
 @pytest.mark.parametrize(
     ("command", "settings", "named"),
     [
-        *(("serve.py", settings, named) for settings, named in BAD_SETTINGS),
+        *(("deploy/serve.py", settings, named) for settings, named in BAD_SETTINGS),
         ("-m gunicorn wsgi:app", *BAD_SETTINGS[0]),
         ("-m flask token --user alice", *BAD_SETTINGS[0]),
     ],
@@ -150,15 +159,16 @@ def test_a_port_that_is_taken_stops_the_start(server: str, secret: str) -> None:
 def test_a_reload_with_a_setting_that_cannot_be_used_leaves_the_old_workers_at_work(
     server: str, root: Path, tmp_path: Path, secret: str
 ) -> None:
-    for source in (*root.glob("*.py"), root / "app", root / "migrations"):
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / source.name)
+    for folder in ("app", "deploy", "migrations"):
+        shutil.copytree(root / folder, tmp_path / folder)
+    for file in (*root.glob("*.py"), root / "pyproject.toml"):
+        shutil.copy(file, tmp_path)
     port = free_port()
     env = environment({"BETTER_AUTH_SECRET": secret, "SERVER": server, "PORT": str(port)})
     del env["TRASH_DAYS"]
-    command = [sys.executable, "serve.py"]
     with (
         (tmp_path / "log").open("w") as log,
-        subprocess.Popen(command, cwd=tmp_path, env=env, stderr=log, stdout=subprocess.DEVNULL) as process,
+        subprocess.Popen(SERVE, cwd=tmp_path, env=env, stderr=log, stdout=subprocess.DEVNULL) as process,
     ):
         try:
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from werkzeug.test import create_environ, run_wsgi_app
 
-from app.proxies import TrustedProxies
+from app.proxies import trust
 
 FORWARDED = {
     "X-Forwarded-For": "192.0.2.7, 198.51.100.9",
@@ -26,7 +26,7 @@ def seen_by_the_application(trusted: tuple[str, ...], peer: str) -> tuple[str, s
         return []
 
     environ = create_environ("/", "http://tasks.example", headers=FORWARDED)
-    run_wsgi_app(TrustedProxies(application, trusted), {**environ, "REMOTE_ADDR": peer})
+    run_wsgi_app(trust(application, trusted), {**environ, "REMOTE_ADDR": peer})
     (found,) = seen
     return found["wsgi.url_scheme"], found["REMOTE_ADDR"], found["HTTP_HOST"], found["SCRIPT_NAME"]
 
