@@ -40,4 +40,4 @@ def trust(application: "WSGIApplication", proxies: tuple[str, ...]) -> "WSGIAppl
 
 def init_app(app: Flask, proxies: tuple[str, ...]) -> None:
     """Trust `proxies` in front of `app`."""
-    app.wsgi_app = trust(app.wsgi_app, proxies)  # type: ignore[method-assign]
+    app.wsgi_app = trust(app.wsgi_app, proxies)  # type: ignore[assignment, method-assign]

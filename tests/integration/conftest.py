@@ -5,14 +5,20 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from tests.live import gunicorn
+from tests.live import SERVERS
 
 
 @pytest.fixture(scope="session")
-def server(migrated_app: Flask, environ: dict[str, str]) -> Iterator[str]:
-    """A gunicorn with two workers over each database, and time for all who wait for one."""
+def server_name() -> str:
+    """The server; modules that test both override this."""
+    return "gunicorn"
+
+
+@pytest.fixture(scope="session")
+def server(server_name: str, migrated_app: Flask, environ: dict[str, str]) -> Iterator[str]:
+    """A server with two workers over each database, and time for all who wait for one."""
     limits = dict.fromkeys(("STATEMENT_TIMEOUT", "LOCK_TIMEOUT", "DB_POOL_TIMEOUT"), "60")
-    with gunicorn(environ | limits, "-w", "2") as (address, _):
+    with SERVERS[server_name](environ | limits | {"WEB_CONCURRENCY": "2"}) as (address, _):
         yield address
 
 

@@ -16,7 +16,7 @@ DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:py|md|ts|json|toml|yaml|conf|service|example|txt)")
+PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:py|md|ts|json|toml|ya?ml|conf|service|example|txt)")
 # An identifier with an underscore or a capital inside, such as TokenCache or DB_POOL_SIZE.
 IDENTIFIER = re.compile(r"(?<![\w-])(?:[A-Za-z]\w*_\w+|[A-Z]?[a-z]+[A-Z]\w*|_\w+)(?!\w)")
 PLACED = re.compile(r"`(?:\w+\.)?(\w+)` in\s+`([\w./]+\.py)`")
@@ -30,6 +30,7 @@ FOREIGN = {
     "json_agg",
     "pg_blocking_pids",
     "histogram_quantile",
+    "rule_files",
     "http_request_duration_seconds_bucket",
 }
 # Variables of Python, Flask, libpq, PostgreSQL's image and the tests.
