@@ -1,4 +1,4 @@
-"""What gunicorn and granian have to do alike, each against a live one with two workers."""
+"""What gunicorn and granian have in common, tested on each with two workers."""
 
 import json
 import os
@@ -36,14 +36,18 @@ def live(
     environ: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Live]:
-    """Each server in turn, which trusts no proxy at 127.0.0.1."""
+    """Each server in turn, which trusts the proxy at 127.0.0.2 alone."""
     settings = environ | {"WEB_CONCURRENCY": "2", "FORWARDED_ALLOW_IPS": "127.0.0.2"}
     log = tmp_path_factory.mktemp("server") / "log"
     with log.open("wb") as output, SERVERS[request.param](settings, output=output) as (address, process):
         yield Live(address, int(address.rpartition(":")[2]), process, log)
+        process.terminate()
+        assert process.wait(30) == 0
+    # Nothing but the application's log.
+    assert all(json.loads(line) for line in log.read_text().splitlines())
 
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.databases("sqlite")
 
 
 def exchange(live: Live, data: bytes, source: str = "127.0.0.1") -> tuple[int, bytes]:
@@ -136,13 +140,6 @@ def test_what_a_killed_worker_counted_is_kept(live: Live) -> None:
         os.kill(worker, signal.SIGKILL)
     assert wait_until(lambda: _answers(counted), 30)
     assert counted() == before
-
-
-def test_a_server_that_is_stopped_leaves_nothing_but_json_lines_on_standard_output(live: Live) -> None:
-    exchange(live, b"SESAME\r\n\r\n")
-    live.process.terminate()
-    assert live.process.wait(30) == 0
-    assert all(json.loads(line) for line in live.log.read_text().splitlines())
 
 
 def _answers(ask: Callable[[], float]) -> bool:
