@@ -117,8 +117,7 @@ def on_exit(_server: Any) -> None:
 
 # The tested parser; the default uses gunicorn_h1c where it is installed, which accepts other requests.
 http_parser = "python"
-host = f"[{settings.host}]" if ":" in settings.host else settings.host
-bind = f"{host}:{settings.port}"
+bind = settings.address
 workers = settings.workers
 # With threads, a slow client or a slow statement does not block other requests.
 # DB_POOL_SIZE follows: connections beyond it would be opened and closed again and again.

@@ -1,5 +1,6 @@
 """The `flask` commands of this application."""
 
+import os
 import socket
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
@@ -88,18 +89,16 @@ def _add_welcome(app: Flask, settings: Settings) -> None:
     @app.cli.command("welcome")
     def welcome() -> None:
         """Print a first request to try; fail if another program uses the port."""
-        with socket.socket() as probe:
-            # As gunicorn does, so that connections of a server that has just stopped do not matter.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, settings.port))
-            except OSError as error:
-                raise click.ClickException(
-                    f"PORT: cannot use {settings.host}:{settings.port} ({error.strerror}); "
-                    f"choose another, as in: make run PORT={settings.port + 1}"
-                ) from None
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        try:
+            socket.create_server((settings.host, settings.port), family=family).close()
+        except OSError as error:
+            raise click.ClickException(
+                f"PORT: cannot use {settings.address} ({os.strerror(error.errno or 0)}); "
+                f"choose another, as in: make run PORT={settings.port + 1}"
+            ) from None
         minutes = settings.access_token_expire_minutes
         token = sign(settings, "alice", timedelta(minutes=minutes)) if settings.secret else "$TOKEN"
         hint = HINT.format(minutes=minutes) if settings.secret else KEY_SET_HINT.format(url=settings.jwks_url)
-        address = f"http://{settings.host}:{settings.port}"
+        address = f"http://{settings.address}"
         click.echo(WELCOME.format(address=address, token=token, hint=hint))

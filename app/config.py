@@ -73,6 +73,11 @@ class Settings:
     # Addresses, networks, or `*` for any.
     forwarded_allow_ips: tuple[str, ...]
 
+    @property
+    def address(self) -> str:
+        """HOST and PORT, as in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings from `environ`, by default the process's environment and then `.env`.

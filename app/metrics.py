@@ -40,7 +40,8 @@ def _forget_gauges(number: int) -> None:
 
 FOLDER = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""))
 if MULTIPROCESS := "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    # A worker continues the files of one that exited; with files by process, each restart would slow scrapes.
+    # Number the workers: each continues the files of one that exited. With files named by process id, every
+    # restart would make scrapes slower.
     NUMBER = next(number for number in count() if _lock(FOLDER / f"{number}.lock") is not None)
     _forget_gauges(NUMBER)
     values.ValueClass = values.MultiProcessValue(lambda: NUMBER)  # type: ignore[no-untyped-call]

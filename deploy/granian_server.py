@@ -1,8 +1,7 @@
-"""Run the service on granian, with the settings and the limits that gunicorn.conf.py gives gunicorn."""
+"""Run the service on granian, with the settings and limits of gunicorn.conf.py."""
 
 import importlib
 import logging
-import os
 import runpy
 import signal
 import socket
@@ -19,11 +18,11 @@ try:
     from granian.net import SocketHolder  # type: ignore[attr-defined]
     from granian.server.mp import MPServer
 except ModuleNotFoundError:
-    sys.exit("SERVER: granian is not installed; pip install -r requirements-granian.txt installs it.")
+    sys.exit("SERVER: granian is not installed; run pip install -r requirements-granian.txt.")
 
-# For each worker; idle ones count, and each is an open file.
+# Per worker, idle ones included; each needs a file descriptor.
 CONNECTIONS = 512
-# How long a new worker may take to load the application before the one that it replaces stops.
+# Time for a new worker to load the application before the one that it replaces stops.
 START_SECONDS = 3.5
 # Standard output is the application's log.
 STDERR = {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"}
@@ -31,33 +30,28 @@ log = logging.getLogger("_granian")
 
 
 class Server(MPServer):
-    """granian, without a request lost while a worker is replaced."""
+    """granian, but no request is lost when a worker is replaced."""
 
     settings_are_usable: Callable[[logging.Logger], bool]
 
     def _init_shared_socket(self) -> None:
-        # One for all workers, as granian has it where SO_REUSEPORT is missing: connections that wait in the
-        # queue of a worker's own socket are lost with it.
+        # One for all workers, as on systems without SO_REUSEPORT: connections that wait in the queue of a
+        # worker's own socket would be lost with it.
         family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
-        try:
-            self._sso = socket.create_server(
-                (self.bind_addr, self.bind_port), family=family, backlog=self.backlog
-            )
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            sys.exit(f"PORT: {self.bind_addr}:{self.bind_port} cannot be used ({reason}).")
+        address = self.bind_addr, self.bind_port
+        self._sso = socket.create_server(address, family=family, backlog=self.backlog)
         self._sso.set_inheritable(True)
         self._shd = SocketHolder(self._sso.fileno(), False, self.backlog)  # type: ignore[assignment, call-arg]
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
-        """Start new workers, which load the application and `.env` anew."""
+        """Start new workers, which load the application and `.env` again."""
         if self.settings_are_usable(log):
             super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def load(_target: str) -> Any:
     """The application, in a worker."""
-    # The handlers that a worker inherits would ignore a SIGTERM that comes while it loads.
+    # The inherited handlers would ignore a SIGTERM that arrives while the application loads.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     return importlib.import_module("wsgi").app
@@ -77,9 +71,9 @@ def main() -> None:
         blocking_threads=conf["threads"],
         backpressure=CONNECTIONS,
         http1_settings=HTTP1Settings(
-            # For the headers of a request, and for the wait for the next one.
+            # Also limits the wait for the next request.
             header_read_timeout=conf["keepalive"] * 1000,
-            # For all headers together, as nginx has it.
+            # For all headers together, as in deploy/nginx.conf.
             max_buffer_size=4 * conf["limit_request_field_size"],
         ),
         workers_kill_timeout=conf["graceful_timeout"],
@@ -89,7 +83,7 @@ def main() -> None:
         log_dictconfig={"handlers": {"console": STDERR, "access": STDERR}},
     )
     server.settings_are_usable = conf["settings_are_usable"]
-    server.on_startup(lambda: sd_notify("READY=1", log))  # type: ignore[arg-type]  # it only logs
+    server.on_startup(lambda: sd_notify("READY=1", log))  # type: ignore[arg-type]  # it only logs to it
     try:
         server.serve(target_loader=load)
     finally:

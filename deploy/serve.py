@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    # Names an invalid setting before gunicorn, which reads some of them itself, does so in its own words.
+    # Validate settings first: gunicorn reads some variables itself and would not name an invalid one.
     server = runpy.run_path("gunicorn.conf.py")["settings"].server
     command = {"gunicorn": ["-m", "gunicorn", "wsgi:app"], "granian": ["-m", "deploy.granian_server"]}[server]
     os.execv(sys.executable, [sys.executable, *command])  # noqa: S606
