@@ -21,12 +21,12 @@ RUN groupadd --gid 10001 tasks \
     && install -d -o tasks -g tasks -m 0700 /srv/tasks/instance
 WORKDIR /srv/tasks
 COPY --from=packages /srv/venv /srv/venv
-COPY wsgi.py gunicorn.conf.py ./
+COPY wsgi.py gunicorn.conf.py gunicorn_worker.py ./
 COPY docs/api.md docs/
 COPY migrations migrations
 COPY app app
 # The code belongs to root: the service cannot change it.
-RUN python -m compileall -q app migrations wsgi.py
+RUN python -m compileall -q app migrations wsgi.py gunicorn_worker.py
 USER 10001:10001
 # Where SQLite lies when no DATABASE_URL names another database.
 VOLUME /srv/tasks/instance
