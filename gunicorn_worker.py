@@ -32,16 +32,15 @@ LINGER_SECONDS = 2
 STOP_SECONDS = 2
 # Of a body: what the application takes, and what gunicorn's parser reads ahead.
 BODY_BYTES = 64 * 1024 + 1024
-# Of a whole request as it is sent, and of the unsent responses of a worker together.
-REQUEST_BYTES = 128 * 1024
-UNSENT_BYTES = 64 * 1024 * 1024
+# Of a request as it is sent, head and all; and of a worker's half requests and unsent responses together.
+REQUEST_BYTES = 256 * 1024
+HELD_BYTES = 64 * 1024 * 1024
 # File descriptors for everything but clients: database, metrics, logs.
 RESERVED_FILES = 128
 NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding|expect):[ \t]*([^\r\n]*)", re.IGNORECASE)
 CHUNK = re.compile(rb"([0-9a-f]+)[ \t]*(?:;[^\r\n]*)?\r\n", re.IGNORECASE)
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 Step = Callable[["Connection"], None]
 
 
@@ -128,10 +127,8 @@ class Incoming:
         }
         if not fields:
             return True
-        length = fields.get(b"content-length", b"0")
-        if fields.get(b"expect", b"100-continue") != b"100-continue":
-            return True
         self._expects = b"expect" in fields and self.data.find(b" HTTP/1.1\r\n", 0, self._head) > 0
+        length = fields.get(b"content-length", b"0")
         if b"chunked" in fields.get(b"transfer-encoding", b""):
             self._end = 0
         elif length.isdigit() and len(length) < 10 and int(length) <= BODY_BYTES:
@@ -175,8 +172,6 @@ class Worker(ThreadWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.cfg.is_ssl:
-            raise RuntimeError("certfile, keyfile: remove them; TLS belongs to the proxy.")
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if files > 0:
             self.worker_connections = min(self.worker_connections, max(files - RESERVED_FILES, files // 2))
@@ -184,6 +179,13 @@ class Worker(ThreadWorker):
         self.waiting: OrderedDict[Connection, None] = OrderedDict()
         self.buffer = memoryview(bytearray(64 * 1024))
         self.next_look = self.next_notice = self.next_accept = 0.0
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Raise RuntimeError for TLS."""
+        if cfg.is_ssl:
+            raise RuntimeError("certfile, keyfile: remove them; TLS belongs to the proxy.")
+        super().check_config(cfg, log)
 
     def accept(self, listener: socket.socket) -> bool:  # type: ignore[override]
         """Take a connection, if there is one; where it leaves no room for the next, drop the longest idle."""
@@ -194,12 +196,13 @@ class Worker(ThreadWorker):
                 self._make_room()
                 # Not at once: the main loop would do nothing but try.
                 self.next_accept = time.monotonic() + 0.1
-                self.set_accept_enabled(False)
+                super().set_accept_enabled(False)
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 raise
             return False
         self.nr_conns += 1
-        self._wait(Connection(self.cfg, sock, client, listener.getsockname()), self._read, READ_SECONDS)
+        conn = Connection(self.cfg, sock, client, listener.getsockname())
+        self._take(conn, lambda conn: self._wait(conn, self._read, READ_SECONDS))
         if self.nr_conns >= self.worker_connections:
             self._make_room()
         return True
@@ -247,6 +250,7 @@ class Worker(ThreadWorker):
         now = time.monotonic()
         if now >= self.next_look:
             self.next_look = now + 0.5
+            self._bound_memory()
             for conn in [conn for conn in self.waiting if conn.timeout < now]:
                 # Half a request is refused.
                 (self._answer if conn.incoming.data else self._drop)(conn)
@@ -297,7 +301,7 @@ class Worker(ThreadWorker):
         if conn.incoming.is_whole():
             self._answer(conn)
         elif conn.incoming.wants_continue():
-            conn.sock.send(CONTINUE)
+            conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _answer(self, conn: Connection) -> None:
         del self.waiting[conn]
@@ -308,8 +312,7 @@ class Worker(ThreadWorker):
     def _go_on(self, conn: Connection) -> None:
         if conn.sock.unsent:
             self._wait(conn, self._write, WRITE_SECONDS, EVENT_WRITE)
-            while sum(len(one.sock.unsent) for one in self.waiting) > UNSENT_BYTES:
-                self._drop(next(one for one in self.waiting if one.sock.unsent))
+            self._bound_memory()
         elif not conn.stays:
             # Closing at once would reset the connection where it has more to read (RFC 9112, section 9.6).
             conn.sock.finish()
@@ -339,6 +342,14 @@ class Worker(ThreadWorker):
         self._poll(conn, 0)
         conn.sock.hang_up()
         self.nr_conns -= 1
+
+    def _bound_memory(self) -> None:
+        held = {conn: len(conn.incoming.data) + len(conn.sock.unsent) for conn in self.waiting}
+        for conn in [conn for conn, size in held.items() if size]:
+            if sum(held.values()) <= HELD_BYTES:
+                break
+            self._drop(conn)
+            del held[conn]
 
     def _make_room(self) -> None:
         now = time.monotonic()
