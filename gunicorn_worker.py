@@ -33,7 +33,7 @@ STOP_SECONDS = 2
 # Of a body: what the application takes, and what gunicorn's parser reads ahead.
 BODY_BYTES = 64 * 1024 + 1024
 # Of a request as it is sent, head and all; and of a worker's half requests and unsent responses together.
-REQUEST_BYTES = 256 * 1024
+REQUEST_BYTES = 128 * 1024
 HELD_BYTES = 64 * 1024 * 1024
 # File descriptors for everything but clients: database, metrics, logs.
 RESERVED_FILES = 128
@@ -45,11 +45,12 @@ Step = Callable[["Connection"], None]
 
 
 class ClientSocket(socket.socket):
-    """A socket that never waits: gunicorn's calls keep what is to be sent, or do nothing."""
+    """A socket that never waits: gunicorn's calls read what has arrived, and keep what is to be sent."""
 
     def __init__(self, accepted: socket.socket) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
         super().setblocking(False)
+        self.arrived = bytearray()
         self.unsent = bytearray()
 
     def _do_nothing(self, *_: Any) -> None:
@@ -57,9 +58,13 @@ class ClientSocket(socket.socket):
 
     setblocking = settimeout = shutdown = close = _do_nothing
 
-    def recv(self, *_: Any) -> bytes:
-        """Raise NoMoreData: a thread has all of its request and waits for no more."""
-        raise NoMoreData
+    def recv(self, size: int, _flags: int = 0) -> bytes:
+        """Read from what has arrived. Raises NoMoreData at its end: the rest of a body is no request."""
+        if not self.arrived:
+            raise NoMoreData
+        data = bytes(self.arrived[:size])
+        del self.arrived[:size]
+        return data
 
     def sendall(self, data: Any, _flags: int = 0) -> None:
         """Keep data for `flush`, so that a response goes in one piece."""
@@ -305,7 +310,7 @@ class Worker(ThreadWorker):
 
     def _answer(self, conn: Connection) -> None:
         del self.waiting[conn]
-        conn.parser.unreader.unread(conn.incoming.data)
+        conn.sock.arrived = conn.incoming.data
         conn.incoming = Incoming()
         self.enqueue_req(conn)
 
@@ -317,7 +322,7 @@ class Worker(ThreadWorker):
             # Closing at once would reset the connection where it has more to read (RFC 9112, section 9.6).
             conn.sock.finish()
             self._wait(conn, self._drain, LINGER_SECONDS)
-        elif rest := conn.parser.unreader.take_buffered():
+        elif rest := conn.parser.unreader.take_buffered() + conn.sock.arrived:
             conn.incoming = Incoming(rest)
             self._wait(conn, self._read, READ_SECONDS)
             self._look(conn)
