@@ -3,6 +3,8 @@
 import os
 import resource
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from gunicorn.config import Config
 import gunicorn_worker
 from app.parsing import MAX_BODY
 from gunicorn_worker import BODY_BYTES, REQUEST_BYTES, Incoming, Worker
+from tests.live import ROOT
 from tests.polling import wait_until
 
 GET = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -328,6 +331,14 @@ def test_a_worker_that_stops_takes_those_that_wait_and_refuses_the_next(
 def refuses(address: Any) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(address) != 0
+
+
+def test_the_master_imports_nothing_of_the_application() -> None:
+    # A reload (SIGHUP) takes new code only because each worker imports it.
+    probe = (
+        "import gunicorn_worker, sys; sys.exit(any(name.partition('.')[0] == 'app' for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", probe], cwd=ROOT, timeout=60).returncode == 0
 
 
 def test_a_worker_takes_tls_for_a_mistake() -> None:
