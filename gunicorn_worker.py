@@ -266,13 +266,12 @@ class Worker(ThreadWorker):
         self._poll(conn, events)
 
     def _poll(self, conn: Connection, events: int) -> None:
-        if conn.events == events:
-            return
-        if conn.events:
+        if conn.events and conn.events != events:
             self.poller.unregister(conn.sock)
-        if events:
+            conn.events = 0
+        if conn.events != events:
             self.poller.register(conn.sock, events, partial(self._on_event, conn))
-        conn.events = events
+            conn.events = events
 
     def _on_event(self, conn: Connection, _sock: Any) -> None:
         if conn in self.waiting:
