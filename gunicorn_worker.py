@@ -20,6 +20,7 @@ from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
+from gunicorn import util
 from gunicorn.http import get_parser
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -42,6 +43,10 @@ NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding|expect):[ \t]*([^\r\n]*)", re.IGNORECASE)
 CHUNK = re.compile(rb"([0-9a-f]+)[ \t]*(?:;[^\r\n]*)?\r\n", re.IGNORECASE)
 Step = Callable[["Connection"], None]
+
+write_error = util.write_error
+# The page of a request that gunicorn refuses, without its message, which quotes the request.
+util.write_error = lambda sock, status_int, reason, mesg: write_error(sock, status_int, reason, "")
 
 
 class ClientSocket(socket.socket):

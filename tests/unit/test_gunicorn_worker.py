@@ -225,13 +225,20 @@ def test_an_unread_body_is_not_taken_for_the_next_request(running: Running) -> N
     [
         (b"GET / HTTP/1.1\nHost: x\n\n", b"400"),
         (b"nonsense\r\n\r\n", b"400"),
+        (b"GET /nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nnonsense: x\x00\r\n\r\n", b"400"),
+        (b"GET / nonsense/1.1\r\n\r\n", b"400"),
         (b"GET /%s HTTP/1.1\r\n\r\n" % (b"a" * 5000), b"414"),
         (with_length(b"body", b"Expect: more\r\n"), b"417"),
         (CHUNKED.replace(b"chunked", b"rot13"), b"501"),
     ],
 )
-def test_what_the_parser_refuses_is_answered(running: Running, request_: bytes, status: bytes) -> None:
-    assert received(running.client(request_)).startswith(b"HTTP/1.1 " + status)
+def test_what_the_parser_refuses_is_answered_and_not_repeated(
+    running: Running, request_: bytes, status: bytes
+) -> None:
+    response = received(running.client(request_))
+    assert response.startswith(b"HTTP/1.1 " + status)
+    assert not any(word in response for word in (b"nonsense", b"rot13", b"more", b"aaa"))
 
 
 def test_a_request_that_arrived_whole_is_answered_however_long_it_takes(
