@@ -22,13 +22,13 @@ RUN groupadd --gid 10001 tasks \
     && install -d -o tasks -g tasks -m 0700 /srv/tasks/instance
 WORKDIR /srv/tasks
 COPY --from=packages /srv/venv /srv/venv
-COPY pyproject.toml wsgi.py gunicorn.conf.py ./
+COPY pyproject.toml wsgi.py gunicorn.conf.py gunicorn_worker.py ./
 COPY deploy/serve.py deploy/granian_server.py deploy/
 COPY docs/api.md docs/
 COPY migrations migrations
 COPY app app
 # Root owns the code, so the service cannot change it.
-RUN python -m compileall -q app migrations deploy wsgi.py
+RUN python -m compileall -q app migrations deploy wsgi.py gunicorn_worker.py
 USER 10001:10001
 # SQLite stores its file here unless DATABASE_URL names another database.
 VOLUME /srv/tasks/instance

@@ -1,17 +1,12 @@
 """gunicorn's settings for this service; its command line overrides them."""
 
-import contextlib
 import os
 import runpy
 import shutil
-import socket
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
-
-from gunicorn.workers.gthread import TConn, ThreadWorker
 
 
 def load_settings() -> Any:
@@ -26,72 +21,6 @@ def load_settings() -> Any:
 
 # Validate settings in the master; otherwise gunicorn would restart a failing worker forever.
 settings = load_settings()
-
-READ_SECONDS = 5
-# Where all threads are taken, and others wait for one.
-HURRIED_READ_SECONDS = 1
-
-
-class BoundedWorker(ThreadWorker):
-    """gunicorn's threaded worker, whose threads no client keeps for long by sending a byte now and then."""
-
-    def init_process(self) -> None:
-        self.began: dict[TConn, float] = {}
-        self.requests: dict[TConn, Any] = {}
-        super().init_process()
-
-    def handle(self, conn: TConn) -> Any:
-        """Read and answer one request, in a thread."""
-        self.began[conn] = time.monotonic()
-        try:
-            return super().handle(conn)
-        finally:
-            self.began.pop(conn, None)
-            self.requests.pop(conn, None)
-
-    def handle_request(self, req: Any, conn: TConn) -> Any:
-        """Answer a request whose headers have come."""
-        self.requests[conn] = req
-        return super().handle_request(req, conn)
-
-    def set_accept_enabled(self, enabled: bool | None) -> None:
-        """Take connections, or none; one that leaves takes those that wait, then has the next ones refused.
-
-        gunicorn keeps the socket open until the last request is answered, and connections that it never takes
-        wait for as long.
-        """
-        leaves = not enabled and not self.alive
-        if leaves:
-            for listener in self.sockets:
-                taken = -1
-                while self.nr_conns > taken:
-                    taken = self.nr_conns
-                    self.accept(listener)
-        super().set_accept_enabled(enabled)
-        if leaves:
-            for listener in self.sockets:
-                listener.close()
-
-    def murder_pending(self) -> None:
-        """Look for late connections; the main loop does it each second."""
-        super().murder_pending()
-        seconds = READ_SECONDS if len(self.began) < self.cfg.threads else HURRIED_READ_SECONDS
-        late = time.monotonic() - seconds
-        for conn, began in list(self.began.items()):
-            if began < late and not self._is_whole(conn):
-                # Of reading alone: a request that came whole is answered, however long that takes.
-                with contextlib.suppress(OSError):
-                    conn.sock.shutdown(socket.SHUT_RD)
-
-    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
-        """Wait for something to do, and look for late connections more often while all threads are taken."""
-        hurried = len(self.began) >= self.cfg.threads
-        super().wait_for_and_dispatch_events(min(timeout or 1, 0.25) if hurried else timeout)
-
-    def _is_whole(self, conn: TConn) -> bool:
-        """Whether the request is known to have come whole: its connection may serve the next one too."""
-        request = self.requests.get(conn)
-        return request is not None and getattr(request.body.reader, "length", None) == 0
 
 
 def settings_are_usable(log: Any) -> bool:
@@ -119,9 +48,9 @@ def on_exit(_server: Any) -> None:
 http_parser = "python"
 bind = settings.address
 workers = settings.workers
-# With threads, a slow client or a slow statement does not block other requests.
-# DB_POOL_SIZE follows: connections beyond it would be opened and closed again and again.
-worker_class = BoundedWorker
+# With threads, a slow statement does not block other requests. DB_POOL_SIZE follows: connections beyond it would
+# be opened and closed again and again.
+worker_class = "gunicorn_worker.Worker"
 threads = settings.threads
 timeout = 30
 graceful_timeout = 25

@@ -14,8 +14,8 @@ from app.limits import MAX_BODY
 from tests.live import environment
 
 NEEDED = (
-    *("requirements-granian.txt", "pyproject.toml", "wsgi.py", "gunicorn.conf.py", "docs/api.md"),
-    *("deploy/serve.py", "deploy/granian_server.py", "app", "migrations"),
+    *("requirements-granian.txt", "pyproject.toml", "wsgi.py", "gunicorn.conf.py", "gunicorn_worker.py"),
+    *("deploy/serve.py", "deploy/granian_server.py", "docs/api.md", "app", "migrations"),
 )
 KEPT_OUT = [
     *(".env", ".env.example", ".git/config", ".venv/bin/python", "instance/tasks.db"),
