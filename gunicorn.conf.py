@@ -48,8 +48,8 @@ def on_exit(_server: Any) -> None:
 http_parser = "python"
 bind = settings.address
 workers = settings.workers
-# With threads, a slow statement does not block other requests. DB_POOL_SIZE follows: connections beyond it would
-# be opened and closed again and again.
+# With threads, a slow statement does not block other requests. DB_POOL_SIZE follows: connections beyond it
+# would be opened and closed again and again.
 worker_class = "gunicorn_worker.Worker"
 threads = settings.threads
 timeout = 30

@@ -18,7 +18,7 @@ import pytest
 from gunicorn.config import Config
 
 import gunicorn_worker
-from app.parsing import MAX_BODY
+from app.limits import MAX_BODY
 from gunicorn_worker import BODY_BYTES, REQUEST_BYTES, Incoming, Worker
 from tests.live import ROOT
 from tests.polling import wait_until
