@@ -51,11 +51,11 @@ pytestmark = pytest.mark.databases("sqlite")
 
 
 def exchange(live: Live, data: bytes, source: str = "127.0.0.1") -> tuple[int, bytes]:
-    """The status of an answer to raw bytes, and all of it."""
+    """The status of an answer to raw bytes, and all of it; 0 if the connection is closed without one."""
     with socket.create_connection(("127.0.0.1", live.port), 10, (source, 0)) as one:
         one.sendall(data)
         answer = b"".join(iter(lambda: one.recv(65_536), b""))
-    return int(answer[9:12]), answer
+    return int(answer[9:12] or 0), answer
 
 
 def request(line: str, *headers: str) -> bytes:
@@ -92,7 +92,7 @@ def test_a_token_that_is_too_long_is_answered_by_the_application(live: Live, siz
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(request("GET /v1/tasks", f"X-Long: {'sesame' * 16_000}"), id="a header of 96 kB"),
+        pytest.param(request("GET /v1/tasks", f"X-Long: {'sesame' * 50_000}"), id="a header of 300 kB"),
         pytest.param(request("GET /v1/tasks", *["X-Sesame: 1"] * 200), id="200 headers"),
         pytest.param(request(f"GET /{'sesame' * 15_000}"), id="an address of 90 kB"),
         pytest.param(b"SESAME\r\n\r\n", id="no request"),
@@ -102,7 +102,7 @@ def test_a_token_that_is_too_long_is_answered_by_the_application(live: Live, siz
 )
 def test_what_is_no_request_is_refused(live: Live, data: bytes) -> None:
     status, _ = exchange(live, data)
-    assert status in (400, 414, 431)
+    assert status in (0, 400, 414, 431)
     assert requests.get(f"{live.address}/health", timeout=10).ok
 
 
