@@ -13,15 +13,15 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
-from sqlalchemy import event
-from sqlalchemy.pool import Pool
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 REQUESTS = Counter("http_requests", "Requests answered.", ["route", "method", "status"])
 SECONDS = Histogram("http_request_duration_seconds", "Time to answer.", ["route", "method"], buckets=BUCKETS)
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum")
-IN_USE = Gauge("database_connections_in_use", "Pooled connections lent out.", multiprocess_mode="livesum")
+CONNECTIONS_IN_USE = Gauge(
+    "database_connections_in_use", "Pooled connections lent out.", multiprocess_mode="livesum"
+)
 KEY_SET_FETCHES = Counter("key_set_fetches", "Fetches of the key set.", ["outcome"])
 REFUSED = Counter("tokens_refused", "Requests answered 401.", ["reason"])
 UNAVAILABLE = Counter("requests_unavailable", "Requests answered 503.", ["cause"])
@@ -57,16 +57,6 @@ def end_request(_error: BaseException | None) -> None:
     # Some other hook may have failed before ours began.
     if g.pop("in_flight", False):
         IN_FLIGHT.dec()
-
-
-@event.listens_for(Pool, "checkout")
-def _lend(*_args: object) -> None:
-    IN_USE.inc()
-
-
-@event.listens_for(Pool, "checkin")
-def _take_back(*_args: object) -> None:
-    IN_USE.dec()
 
 
 def init_app(app: Flask) -> None:

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import context
 from flask import current_app
 
+from app.db.timeouts import clear_timeouts
+
 # Any fixed number: it names the lock.
 MIGRATION_LOCK = 7_305_468
 db = current_app.extensions["migrate"].db
@@ -18,6 +20,13 @@ if context.is_offline_mode():
         context.run_migrations()
 else:
     with db.engine.connect() as connection:
+        # Closed afterwards, not pooled: it has no time limits and, on SQLite, no foreign keys, which would
+        # forbid to replace a table.
+        connection.detach()
+        clear_timeouts(connection)
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+            connection.commit()
         context.configure(connection=connection, target_metadata=db.metadata, compare_server_default=True)
         with context.begin_transaction():
             if connection.dialect.name == "postgresql":

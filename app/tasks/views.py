@@ -19,10 +19,10 @@ from .sync import SyncToken
 FROM_THE_FUTURE = [FieldError("out_of_range", "must be a rev that an answer gave.")]
 
 
-def tasks_blueprint(contract: Contract, dialect: str) -> Blueprint:
-    """The routes of one contract, over the statements of one database dialect."""
+def tasks_blueprint(contract: Contract) -> Blueprint:
+    """The routes of one contract."""
     blueprint = Blueprint(contract.name, __name__, url_prefix=contract.prefix)
-    views = TaskViews(contract, TaskStatements(contract, dialect))
+    views = TaskViews(contract, TaskStatements(contract))
     completion_method, segment, completion_view = contract.completion
     one = contract.task_rule
     for rule, method, name in (

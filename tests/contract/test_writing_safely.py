@@ -78,7 +78,7 @@ def state(mount: Mount, user: Person) -> tuple[Any, ...]:
 
 def empty_trash(app: Flask) -> int:
     with app.app_context():
-        return purge(datetime.now(UTC) + timedelta(minutes=1))
+        return purge(datetime.now(UTC) + timedelta(minutes=1)).tasks
 
 
 @each_mount
