@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from app.db.database import read_one
 from app.tasks import store
 from app.tasks.purge import purge
 from tests.people import Person
@@ -19,7 +20,7 @@ Between = Callable[[Callable[[], Any]], None]
 @pytest.fixture
 def between(monkeypatch: pytest.MonkeyPatch) -> Between:
     """Run something once, after the next write that finds nothing to do and before it looks why."""
-    look = store.read_one
+    look = read_one
 
     def arrange(act: Callable[[], Any]) -> None:
         def act_first(*args: Any) -> Any:
@@ -95,7 +96,7 @@ def test_a_write_that_others_undo_again_and_again_is_503_and_not_made(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     created(alice)
-    look = store.read_one
+    look = read_one
     titles = iter(["Buy tea", "Buy milk"] * 10)
 
     def undo(*args: Any) -> Any:
