@@ -30,10 +30,11 @@ chromium:
 	@command -v "$(CHROMIUM)" >/dev/null || { \
 	  echo "No browser: apt-get install chromium, or name one with: make browser-test CHROMIUM=/path/to/chromium" >&2; exit 1; }
 
-lint: .venv/dev ## check style and types
+lint: .venv/dev ## check style, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 format: .venv/dev ## put the code into shape
 	@$(BIN)/ruff check --fix .

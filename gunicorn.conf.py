@@ -101,12 +101,14 @@ def on_exit(_server: Any) -> None:
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
+# The tested parser; the default uses gunicorn_h1c where it is installed, which accepts other requests.
+http_parser = "python"
 bind = f"{settings.host}:{settings.port}"
 workers = settings.workers
 # Threads, so that a client that is slow to read, and a database that is slow to answer, hold up nobody else.
-# No more than DB_POOL_SIZE, or connections beyond it would be made and closed again and again.
+# DB_POOL_SIZE follows: connections beyond it would be opened and closed again and again.
 worker_class = BoundedWorker
-threads = 6
+threads = settings.threads
 timeout = 30
 graceful_timeout = 25
 # More than the proxy's (deploy/nginx.conf), so that it is never the one to find its connection closed.

@@ -23,8 +23,8 @@ from .config import ROOT, Settings
 from .contracts import CONTRACTS, TaskIdConverter
 from .db.timeouts import engine_options
 from .extensions import OrjsonProvider, db, migrate
+from .limits import MAX_BODY
 from .openapi import views
-from .parsing import MAX_BODY
 from .tasks.views import tasks_blueprint
 
 
@@ -45,7 +45,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.config.from_mapping(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
-        # Werkzeug cuts a body of unknown length here without a word; loading.py refuses the byte beyond.
+        # Werkzeug cuts a body of unknown length here without a word; parsing.py refuses the byte beyond.
         MAX_CONTENT_LENGTH=MAX_BODY + 1,
         PROPAGATE_EXCEPTIONS=False,
         DOCS=settings.docs,

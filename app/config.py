@@ -64,6 +64,7 @@ class Settings:
     host: str
     port: int
     workers: int
+    threads: int
     forwarded_allow_ips: str
 
     @classmethod
@@ -81,6 +82,7 @@ class Settings:
         _check_mode(env, secret, jwks_url)
         # A sign-in service's address is given with and without a slash at its end.
         default = (auth_url, f"{auth_url}/") if auth_url else ()
+        threads = _integer(env, "THREADS", 6, 1, 64)
         return cls(
             database_url=_database_url(env.get("DATABASE_URL") or "sqlite:///tasks.db"),
             secret=secret,
@@ -90,7 +92,7 @@ class Settings:
             audiences=(env["JWT_AUDIENCE"],) if env.get("JWT_AUDIENCE") else default,
             access_token_expire_minutes=_integer(env, "ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1, 5_256_000),
             cors_origins=_origins(env),
-            pool_size=_integer(env, "DB_POOL_SIZE", 6, 1, 1000),
+            pool_size=_integer(env, "DB_POOL_SIZE", threads, 1, 1000),
             max_overflow=_integer(env, "DB_MAX_OVERFLOW", 4, 0, 1000),
             pool_timeout=_integer(env, "DB_POOL_TIMEOUT", 5, 1, 60),
             pool_recycle=_integer(env, "DB_POOL_RECYCLE", 300, 1, 86_400),
@@ -105,6 +107,7 @@ class Settings:
             host=env.get("HOST") or "127.0.0.1",
             port=_integer(env, "PORT", 8000, 1, 65535),
             workers=_integer(env, "WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1000),
+            threads=threads,
             forwarded_allow_ips=env.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1",
         )
 

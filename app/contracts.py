@@ -1,12 +1,14 @@
-"""The three mounts as data: what one contract words differently from another stands here and nowhere else."""
+"""The three mounts as data: everything in which their contracts differ."""
 
 from dataclasses import dataclass
 
 from werkzeug.routing import BaseConverter, Map
 
+from .limits import MAX_DESCRIPTION
+
 
 class TaskIdConverter(BaseConverter):
-    """Any path segment but those that mean something else in this place."""
+    """Any path segment but `others`, which have a meaning of their own there."""
 
     part_isolating = True
 
@@ -19,9 +21,10 @@ class TaskIdConverter(BaseConverter):
 class Contract:
     """One mount of the tasks API.
 
-    `text_field` is the JSON name of the long text and `text_limit` its length in code points; `envelope` says
-    whether a task and a list come wrapped in an object; `completion` is method, last path segment and view;
-    `about` and `operation_prefix` are the OpenAPI document's words for people and for programs.
+    `text_field` is the JSON name of the long text and `text_limit` its length in code points. With `envelope`
+    a task and a list are wrapped in an object. `completion` is the last path segment of the route that
+    completes a task, and names its view. `about` describes the mount in the OpenAPI document, and
+    `operation_prefix` begins its operation ids.
     """
 
     name: str
@@ -31,54 +34,69 @@ class Contract:
     envelope: bool
     shows_owner: bool
     invalid_status: int
-    completion: tuple[str, str, str]
+    completion_method: str
+    completion: str
     about: str
     operation_prefix: str = ""
     task_rule: str = "/<task_id('changes'):id>"
 
     @property
     def schema_prefix(self) -> str:
-        """What the names of its schemas begin with in the OpenAPI document."""
+        """The beginning of its schemas' names in the OpenAPI document."""
         return self.name.capitalize()
 
+    @property
+    def names_owner(self) -> bool:
+        """Whether the path names the user, who must be the token's."""
+        return "<user_id>" in self.prefix
 
+    @property
+    def completion_has_body(self) -> bool:
+        """Whether a body may set the completion; without one it is toggled."""
+        return self.completion == "complete"
+
+
+# In the order of the document; the first is the one for new frontends.
 CONTRACTS = (
-    Contract(
-        name="v1",
-        prefix="/v1/tasks",
-        text_field="details",
-        text_limit=2000,
-        envelope=True,
-        shows_owner=False,
-        invalid_status=422,
-        completion=("POST", "toggle", "toggle"),
-        about="Answers are wrapped in an object, the long text is called `details`, invalid input is 422.",
-    ),
     Contract(
         name="api",
         prefix="/api/tasks",
         text_field="description",
-        text_limit=1000,
+        text_limit=MAX_DESCRIPTION["api"],
         envelope=False,
         shows_owner=True,
         invalid_status=400,
-        completion=("PATCH", "complete", "complete"),
+        completion_method="PATCH",
+        completion="complete",
         about="Tasks and lists are bare, the long text is called `description`, invalid input is 400.",
         operation_prefix="api",
-        # `/api/tasks/tasks` is the list of the user who is called "tasks", on the mount below.
+        # `/api/tasks/tasks` is the list of the user called "tasks", on the mount below.
         task_rule="/<task_id('changes', 'tasks'):id>",
     ),
     Contract(
         name="user",
         prefix="/api/<user_id>/tasks",
         text_field="description",
-        text_limit=999,
+        text_limit=MAX_DESCRIPTION["user"],
         envelope=False,
         shows_owner=True,
         invalid_status=400,
-        completion=("PATCH", "complete", "complete"),
-        about="As `/api/tasks`, with the user in the path, who must be the token's: else 403.",
+        completion_method="PATCH",
+        completion="complete",
+        about="Like `/api/tasks`, with the user in the path; a user other than the token's is 403.",
         operation_prefix="user",
+    ),
+    Contract(
+        name="v1",
+        prefix="/v1/tasks",
+        text_field="details",
+        text_limit=MAX_DESCRIPTION["v1"],
+        envelope=True,
+        shows_owner=False,
+        invalid_status=422,
+        completion_method="POST",
+        completion="toggle",
+        about="Responses are wrapped in an object, the long text is called `details`, invalid input is 422.",
     ),
 )
 

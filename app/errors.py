@@ -1,4 +1,4 @@
-"""Every error, wherever it comes from, becomes RFC 9457 problem details here."""
+"""The registry of errors, and the handlers that turn every error into RFC 9457 problem details."""
 
 import logging
 from collections.abc import Mapping
@@ -10,58 +10,118 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, default_excepti
 from werkzeug.http import HTTP_STATUS_CODES
 
 from .contracts import has_error_member
-from .db.timeouts import ServerTimeout
+from .db.outages import is_outage, outage_cause
+from .limits import MAX_BODY, MAX_FIELD_ERRORS
 
 log = logging.getLogger(__name__)
 
-# What is told of an error that was not raised by our own code: status → (code, a sentence to show).
-SENTENCES = {
-    400: ("bad_request", "The request cannot be read."),
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address does not answer to this method."),
-    413: ("payload_too_large", "The body is larger than 64 KiB."),
-    500: ("internal_error", "Something went wrong on our side; the request id helps us to find it."),
-    503: ("service_unavailable", "The service cannot answer at the moment; try again shortly."),
-}
-# PostgreSQL's SQLSTATEs for a table and a column that are not there: migrations have not run yet. None is the
-# driver's own refusal to connect.
-MISSING_RELATION = ("42P01", "42703", None)
-# SQLSTATEs of what ended at a time limit.
-TIMEOUTS = {"57014": "statement_timeout", "55P03": "lock_timeout"}
-MAX_ERRORS = 100
+
+class ErrorKind(NamedTuple):
+    """The status of an error code, its usual sentence, and the headers that only its responses carry."""
+
+    status: int
+    detail: str = ""
+    headers: tuple[str, ...] = ()
 
 
 class FieldError(NamedTuple):
-    """Why one field or query parameter is refused: a code for programs, a sentence's end for people."""
+    """Why a field or query parameter is refused: a code for programs, and a sentence without its subject."""
 
     code: str
     detail: str
 
 
+# Every error by its code. validation_error has the status of the mount, and the sentence of its first field.
+ERRORS = {
+    "bad_request": ErrorKind(400, "The request cannot be read."),
+    "malformed_json": ErrorKind(400, "The body is not valid JSON."),
+    "validation_error": ErrorKind(400),
+    "unauthorized": ErrorKind(
+        401, "Send a token in the Authorization header, as in: Bearer <token>.", ("WWW-Authenticate",)
+    ),
+    "invalid_token": ErrorKind(401, "The token is not valid.", ("WWW-Authenticate",)),
+    "forbidden": ErrorKind(403, "These tasks belong to another user."),
+    "not_found": ErrorKind(404, "There is nothing at this address."),
+    "method_not_allowed": ErrorKind(405, "This address does not answer to this method."),
+    "conflict": ErrorKind(409, "A task with this id lies in the trash."),
+    "sync_expired": ErrorKind(410, "Deletions since then were purged; start again from 0."),
+    "precondition_failed": ErrorKind(412, "The task was changed meanwhile; fetch it again.", ("ETag",)),
+    "payload_too_large": ErrorKind(413, f"The body is larger than {MAX_BODY // 1024} KiB."),
+    "unsupported_media_type": ErrorKind(415, "The body must be sent as {media_types}.", ("Accept-Patch",)),
+    "too_many_requests": ErrorKind(
+        429, "There were too many requests; wait a moment and go on more slowly.", ("Retry-After",)
+    ),
+    "internal_error": ErrorKind(500, "Something went wrong on our side; the request id helps us to find it."),
+    "service_unavailable": ErrorKind(
+        503, "The service cannot answer at the moment; try again shortly.", ("Retry-After",)
+    ),
+}
+TASK_NOT_FOUND = "There is no such task."
+# The codes of errors that Flask and werkzeug raise, by status.
+CODES_BY_STATUS = {
+    ERRORS[code].status: code
+    for code in (
+        "bad_request",
+        "not_found",
+        "method_not_allowed",
+        "payload_too_large",
+        "internal_error",
+        "service_unavailable",
+    )
+}
+FIELD_ERRORS = {
+    "required": FieldError("required", "is required."),
+    "empty": FieldError("required", "must not be empty."),
+    "not_a_string": FieldError("invalid_type", "must be a string."),
+    "not_a_boolean": FieldError("invalid_type", "must be true or false."),
+    "not_an_object": FieldError("invalid_type", "must be a JSON object."),
+    "not_a_uuid": FieldError("invalid", "must be a UUID."),
+    "bad_cursor": FieldError("invalid", "is not the cursor of a list with these filters."),
+    "too_long": FieldError("too_long", "must be at most {limit} characters."),
+    "out_of_range": FieldError("out_of_range", "must be a whole number from {low} to {high}."),
+    "unknown_rev": FieldError("out_of_range", "must be a rev that an answer gave."),
+    "nul": FieldError("invalid_character", "must not contain a NUL character."),
+    "unknown_field": FieldError("unknown_field", "is not a field that can be sent here."),
+    "unknown_parameter": FieldError("unknown_parameter", "is not a parameter of this address."),
+    "repeated_parameter": FieldError("repeated_parameter", "must be given once."),
+}
+
+
+def field_error(name: str, **params: object) -> list[FieldError]:
+    """One of FIELD_ERRORS with `params` in its sentence, in the list that marshmallow expects."""
+    code, detail = FIELD_ERRORS[name]
+    return [FieldError(code, detail.format(**params))]
+
+
 class Problem(HTTPException):
-    """An error answer: its status, its code, one sentence, and what else the problem details hold."""
+    """An error response of one of ERRORS, with the code's own sentence unless `detail` replaces it.
+
+    `params` fill in the sentence. `reason` is for the log and the metrics: one of a few words, never what a
+    client sent.
+    """
 
     def __init__(
         self,
-        status: int,
         code: str,
-        detail: str,
+        detail: str = "",
         *,
+        status: int | None = None,
         errors: list[dict[str, str]] | None = None,
         headers: Mapping[str, str] | None = None,
         reason: str = "",
+        **params: object,
     ) -> None:
-        super().__init__(detail)
-        self.code = status
+        kind = ERRORS[code]
+        super().__init__(detail or kind.detail.format(**params))
+        self.code = status or kind.status
         self.problem_code = code
         self.errors = errors
         self.headers = headers or {}
-        # For the log and the metrics alone: one of a few words, never what a client sent.
         self.reason = reason or code
 
 
 def validation_problem(status: int, place: str, messages: Mapping[Any, list[FieldError]]) -> Problem:
-    """The answer to invalid input: the errors by name, under None those of the body as a whole.
+    """The problem of invalid input: the errors by name, under None those of the body as a whole.
 
     `place` is `pointer` for a body's fields, `parameter` for a query's.
     """
@@ -71,29 +131,23 @@ def validation_problem(status: int, place: str, messages: Mapping[Any, list[Fiel
         errors += [{place: where, "code": code, "detail": detail} for code, detail in field_errors]
     first = next(iter(messages))
     detail = f"{'body' if first is None else first}: {messages[first][0].detail}"
-    return Problem(status, "validation_error", detail, errors=errors[:MAX_ERRORS])
+    return Problem("validation_error", detail, status=status, errors=errors[:MAX_FIELD_ERRORS])
 
 
 def json_pointer(name: str | None) -> str:
-    """RFC 6901, section 3, for a member of the body, or for None the body as a whole."""
+    """The JSON pointer (RFC 6901, section 3) to a member of the body; None is the body as a whole."""
     return "" if name is None else "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def precondition_failed(etag: str) -> Problem:
-    """The task has moved on from the version that If-Match names; `etag` is that of the current one."""
-    detail = "The task was changed meanwhile; fetch it again."
-    return Problem(412, "precondition_failed", detail, headers={"ETag": etag})
-
-
 def not_found() -> Problem:
-    """The one answer for a task that is another's, deleted, or was never there."""
-    return Problem(404, "not_found", "There is no such task.")
+    """The one problem of a task that is another user's, deleted, or never existed."""
+    return Problem("not_found", TASK_NOT_FOUND)
 
 
 def problem_body(
     status: int, code: str, detail: str, errors: list[dict[str, str]] | None, request_id: str, *, v1: bool
 ) -> dict[str, Any]:
-    """The members of RFC 9457, those of our own, and on v1 the `error` that it had before them."""
+    """The members of RFC 9457 and our own; with `v1` also the `error` member of that mount."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTP_STATUS_CODES.get(status, "Unknown Error"),
@@ -110,16 +164,19 @@ def problem_body(
 
 
 def problem_response(error: HTTPException) -> Response:
-    """Any HTTP error as `application/problem+json`, its own headers (such as `Allow`) kept."""
+    """The response to any HTTP error, with the error's own headers (such as `Allow`)."""
     status = error.code or 500
-    title = HTTP_STATUS_CODES.get(status, "Unknown Error")
+    errors: list[dict[str, str]] | None = None
+    headers: Mapping[str, str] = {}
     if isinstance(error, Problem):
         code, detail, errors, headers = error.problem_code, error.description, error.errors, error.headers
         g.reason = error.reason
+    elif status in CODES_BY_STATUS:
+        code = CODES_BY_STATUS[status]
+        detail = ERRORS[code].detail
     else:
-        fallback = (title.lower().replace(" ", "_"), f"{title}.")
-        code, detail = SENTENCES.get(status, fallback)
-        errors, headers = None, {}
+        title = HTTP_STATUS_CODES.get(status, "Unknown Error")
+        code, detail = title.lower().replace(" ", "_"), f"{title}."
     body = problem_body(status, code, detail or "", errors, g.request_id, v1=has_error_member(request.path))
     if isinstance(error, MethodNotAllowed):
         error.valid_methods = sorted(error.valid_methods or ())
@@ -132,31 +189,11 @@ def problem_response(error: HTTPException) -> Response:
     return response
 
 
-def is_outage(error: exc.SQLAlchemyError) -> bool:
-    """Whether the database, not the statement, is at fault: out of reach, full, frozen or not migrated."""
-    if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.InternalError | exc.TimeoutError):
-        return True
-    # A file that is no SQLite database has no kind of its own.
-    if type(error) is exc.DatabaseError:
-        return True
-    return isinstance(error, exc.ProgrammingError) and getattr(error.orig, "pgcode", None) in MISSING_RELATION
-
-
-def outage_cause(error: exc.SQLAlchemyError) -> str:
-    """What kept the database from answering, in a word."""
-    if isinstance(error, exc.TimeoutError):
-        return "pool_timeout"
-    cause = getattr(error, "orig", None)
-    if isinstance(cause, ServerTimeout):
-        return "no_answer"
-    return TIMEOUTS.get(getattr(cause, "pgcode", None) or "", "database")
-
-
 def handle_database_error(error: exc.SQLAlchemyError) -> Response:
-    """Answer an outage with 503 and anything else with 500; the log gets the error without its values."""
+    """Respond 503 to an outage and 500 to any other error; log the error without its values."""
     outage = is_outage(error)
     cause = getattr(error, "orig", None) or error
-    # Of a driver's message only the first line: the second, DETAIL, repeats what users wrote.
+    # Only the first line of a driver's message: the second, DETAIL, repeats what users wrote.
     reason = (str(cause).strip().splitlines() or [""])[0]
     log.error("database: %s: %s", type(cause).__name__, reason, exc_info=None if outage else _bare(error))
     g.reason = outage_cause(error)
@@ -164,18 +201,18 @@ def handle_database_error(error: exc.SQLAlchemyError) -> Response:
 
 
 def handle_unexpected(error: Exception) -> Response:
-    """Answer 500 without a word of what broke; the log has it under the request id."""
+    """Respond 500 and say nothing of the cause; the log has it under the request id."""
     log.error("unexpected %s", type(error).__name__, exc_info=error)
     return problem_response(default_exceptions[500]())
 
 
 def _bare(error: BaseException) -> tuple[type[BaseException], BaseException, Any]:
-    """The traceback of a database error, without the message that may repeat what users wrote."""
+    """The traceback of a database error without its message, which may repeat what users wrote."""
     return type(error), RuntimeError("(message left out)"), error.__traceback__
 
 
 def init_app(app: Flask) -> None:
-    """Put the handlers on the application, where unknown routes come past them too."""
+    """Register the handlers on the application, so that they cover unknown routes too."""
     app.register_error_handler(HTTPException, problem_response)
     app.register_error_handler(exc.SQLAlchemyError, handle_database_error)
     app.register_error_handler(Exception, handle_unexpected)

@@ -68,7 +68,7 @@ def ready() -> Response:
     """Tell whether the database answers and has every migration."""
     trouble = current_app.extensions["readiness"].trouble()
     if trouble:
-        raise Problem(503, "service_unavailable", trouble, reason="not_ready")
+        raise Problem("service_unavailable", trouble, reason="not_ready")
     return jsonify(status="ready")
 
 

@@ -1,4 +1,4 @@
-"""A line for each request and each trouble on standard output: JSON, or text where that is a terminal."""
+"""The log on standard output, a line for each request and event: JSON, or text on a terminal."""
 
 import hashlib
 import logging
@@ -7,7 +7,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -27,21 +26,22 @@ Fields = dict[str, Any]
 
 
 def record_fields(record: logging.LogRecord) -> Fields:
-    """What a record tells, by name."""
-    fields = _fields(record.levelname, record.name, record.getMessage(), record.created)
-    if record.exc_info and record.exc_info[0]:
-        # Frames and the kind of error, not its message: that may repeat what a user sent.
-        fields["error"] = record.exc_info[0].__name__
-        fields["traceback"] = traceback.format_tb(record.exc_info[2])
-    return fields
-
-
-def _fields(level: str, logger: str, message: str, created: float) -> Fields:
-    moment = datetime.fromtimestamp(created, UTC).isoformat()
-    fields: Fields = {"time": moment, "level": level, "logger": logger, "message": message}
+    """The fields of a record's line, by name."""
+    moment = datetime.fromtimestamp(record.created, UTC).isoformat()
+    fields: Fields = {
+        "time": moment,
+        "level": record.levelname,
+        "logger": record.name,
+        "message": record.getMessage(),
+    }
     if has_request_context():
         fields["request_id"] = g.get("request_id")
         fields |= g.get("trace", {})
+    fields |= getattr(record, "fields", {})
+    if record.exc_info and record.exc_info[0]:
+        # Only the frames and the type of the error: its message may repeat what a user sent.
+        fields["error"] = record.exc_info[0].__name__
+        fields["traceback"] = traceback.format_tb(record.exc_info[2])
     return fields
 
 
@@ -51,7 +51,7 @@ def json_line(fields: Fields) -> str:
 
 
 def terminal_line(fields: Fields) -> str:
-    """The fields as a line to read, with colour; a traceback stands below."""
+    """The fields as a coloured line for people, followed by any traceback."""
     fields = dict(fields)
     moment, level, message = fields.pop("time")[11:23], fields.pop("level"), fields.pop("message")
     frames = "".join(["\n", *fields.pop("traceback")]) if "traceback" in fields else ""
@@ -63,27 +63,20 @@ def terminal_line(fields: Fields) -> str:
 
 
 class LineHandler(logging.StreamHandler[TextIO]):
-    """Writes records, and what has no record, as lines."""
+    """Writes each record as one line: JSON, or text if the stream is a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._line = terminal_line if stream.isatty() else json_line
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's line, without its end."""
+        """The record's line, without a line break at its end."""
         return self._line(record_fields(record))
-
-    def tell(self, fields: Fields) -> None:
-        """Write a line of fields: what logging does for a record, without a record's cost."""
-        line = self._line(fields)
-        with self.lock or nullcontext(), suppress(OSError, ValueError):
-            self.stream.write(f"{line}\n")
-            self.stream.flush()
 
 
 def user_names(settings: Settings) -> Callable[[str], str | None]:
-    """What LOG_USER has a user called in the log: as they are, by a keyed hash, or not at all."""
-    # The same in every process of a deployment, and known to nobody who only reads the log.
+    """A function from a user's id to their name in the log, by LOG_USER: a keyed hash, the id, or None."""
+    # The key is the same in every process of a deployment, and unknown to those who only read the log.
     known = settings.secret or settings.database_url.render_as_string(hide_password=False)
     key = hashlib.sha256(known.encode()).digest()
 
@@ -95,7 +88,7 @@ def user_names(settings: Settings) -> Callable[[str], str | None]:
 
 
 def begin_request() -> None:
-    """Take the client's request id when it is a sane one, make one otherwise; take its trace."""
+    """Store the request's id, the client's own if it is sane, its start, and the trace it belongs to."""
     given = request.headers.get("X-Request-ID")
     g.request_id = given if given and SANE_REQUEST_ID.fullmatch(given) else uuid_utils.uuid4().hex
     g.began = time.perf_counter()
@@ -105,23 +98,23 @@ def begin_request() -> None:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Send the logs of the application to standard output, and a line for each request."""
+    """Write the application's log to standard output, with a line for each request."""
     name_user = user_names(settings)
     handler = LineHandler(sys.stdout)
     logger = logging.getLogger("app")
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(settings.log_level)
+    access = logging.getLogger(ACCESS)
 
     def end_request(response: Response) -> Response:
-        """Log the request and answer its id."""
+        """Log the request, and return its id to the client."""
         response.headers["X-Request-ID"] = g.request_id
         level = logging.WARNING if response.status_code in (401, 403) else logging.INFO
         if not logger.isEnabledFor(level):
             return response
-        fields = _fields(logging.getLevelName(level), ACCESS, "request", time.time())
-        fields["method"] = request.method
-        # The rule, not the path: that holds user ids.
+        fields: Fields = {"method": request.method}
+        # The rule, because the path may hold a user id.
         fields["route"] = request.url_rule.rule if request.url_rule else None
         fields["status"] = response.status_code
         fields["ms"] = round((time.perf_counter() - g.began) * 1000, 2)
@@ -129,7 +122,9 @@ def init_app(app: Flask, settings: Settings) -> None:
             fields["user"] = user
         if "reason" in g:
             fields["reason"] = g.reason
-        handler.tell(fields)
+        # Not `access.log`, which searches the stack for its caller on every request.
+        record = access.makeRecord(ACCESS, level, "", 0, "request", (), None, extra={"fields": fields})
+        handler.handle(record)
         return response
 
     app.before_request(begin_request)

@@ -1,4 +1,4 @@
-"""What is stored about the token's user, and how to have it deleted."""
+"""What is stored about the token's user, and its deletion."""
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, g, jsonify
@@ -7,10 +7,9 @@ from .db.database import read_one, run_transaction
 from .db.models import User, utc
 from .parsing import parse_query
 from .tasks.purge import delete_forgotten
-from .tasks.queries import QuerySchema
 from .tasks.statements import THIS_USER
+from .validation import NO_QUERY
 
-NO_QUERY = QuerySchema()
 FIND_USER = sa.select(
     User.id, User.email, User.name, User.rev, utc(User.created_at).label("created_at")
 ).where(THIS_USER)

@@ -1,6 +1,7 @@
 """The request's query and body, read and validated by a schema."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -10,37 +11,42 @@ from flask import request
 from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
-from .errors import FieldError, Problem, validation_problem
+from .errors import FieldError, Problem, field_error, validation_problem
+from .limits import MAX_BODY
 
 JSON = "application/json"
-MAX_BODY = 64 * 1024
 MERGE_PATCH = "application/merge-patch+json"
 
 
 def parse_query(schema: Schema, status: int) -> dict[str, Any]:
-    """The validated query. Raises Problem `status` for one that is unknown, repeated or bad."""
-    return dict(_loaded_query(schema, status, request.query_string))
+    """The validated query. Raises Problem `status` for a parameter that is unknown, repeated or invalid."""
+    return dict(_load_query(schema, status, tuple(request.args.items(multi=True))))
 
 
+# Cached, because frontends send the same few queries again and again.
 @lru_cache(maxsize=1024)
-def _loaded_query(schema: Schema, status: int, _query_string: bytes) -> dict[str, Any]:
-    # Frontends send the same few queries again and again; `request.args` is made of the query string alone.
-    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+def _load_query(schema: Schema, status: int, parameters: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    counts = Counter(name for name, _ in parameters)
+    repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
-        error = [FieldError("repeated_parameter", "must be given once.")]
-        raise validation_problem(status, "parameter", dict.fromkeys(repeated, error))
-    return _load(schema, request.args.to_dict(), status, "parameter")
+        errors = dict.fromkeys(repeated, field_error("repeated_parameter"))
+        raise validation_problem(status, "parameter", errors)
+    return _load(schema, dict(parameters), status, "parameter")
 
 
 def parse_body(
     schema: Schema, status: int, *, media_types: tuple[str, ...] = (JSON,), partial: bool = False
 ) -> dict[str, Any]:
-    """The validated JSON object. Raises Problem 400, 413, 415 or `status`."""
+    """The validated JSON object of the body.
+
+    With `partial`, required fields may be missing. Raises Problem 400, 413, 415, or `status` if a field is
+    invalid.
+    """
     return _load(schema, _json_object(media_types, status), status, "pointer", partial=partial)
 
 
 def has_body() -> bool:
-    """Whether the request brought a body, of a length given or not. Raises 413."""
+    """Whether the request has a body, with or without a Content-Length. Raises 413."""
     return bool(_data())
 
 
@@ -49,11 +55,11 @@ def _data() -> bytes:
         data = request.get_data()
     except HTTPException:
         raise
-    except Exception as error:  # gunicorn's own kinds, for a body that is not sent as it was announced
+    except Exception as error:  # gunicorn has exceptions of its own for a body that breaks its announced form
         raise BadRequest from error
     if len(data) > MAX_BODY:
         raise RequestEntityTooLarge
-    # A client that broke off must not have the half of its body, or no body at all, taken for the whole.
+    # A client that disconnects must not have half of its body taken for the whole.
     if request.content_length is not None and len(data) < request.content_length:
         raise BadRequest
     return data
@@ -62,29 +68,34 @@ def _data() -> bytes:
 def _json_object(media_types: tuple[str, ...], status: int) -> dict[str, Any]:
     data = _data()
     if request.mimetype not in media_types and (data or request.mimetype):
-        detail = f"The body must be sent as {' or '.join(media_types)}."
         headers = {"Accept-Patch": ", ".join(media_types)} if request.method == "PATCH" else None
-        raise Problem(415, "unsupported_media_type", detail, headers=headers)
+        raise Problem("unsupported_media_type", headers=headers, media_types=" or ".join(media_types))
     try:
         # orjson refuses NaN, bad UTF-8, unpaired surrogates and endless nesting.
         body = orjson.loads(data)
         if _may_repeat_names(data, body):
             json.loads(data, object_pairs_hook=_refuse_repeated_names)
     except (ValueError, RecursionError):
-        raise Problem(400, "malformed_json", "The body is not valid JSON.") from None
+        raise Problem("malformed_json") from None
     if not isinstance(body, dict):
-        not_an_object = {None: [FieldError("invalid_type", "must be a JSON object.")]}
-        raise validation_problem(status, "pointer", not_an_object)
+        raise validation_problem(status, "pointer", {None: field_error("not_an_object")})
     return body
 
 
 def _may_repeat_names(data: bytes, body: Any) -> bool:
-    """Whether a slower reader has to tell if a name stands in the body twice; as a rule it cannot."""
-    if b"\\" in data or not isinstance(body, dict):
-        return True
-    return any(
-        isinstance(value, dict | list) or data.count(f'"{name}"'.encode()) > 1 for name, value in body.items()
-    )
+    """Whether an object in the body may repeat a name, so that the slower parser has to check.
+
+    Without escapes each string has two quotes of its own, and the parsed body lacks a repeated name.
+    """
+    return b"\\" in data or data.count(b'"') != 2 * _count_strings(body)
+
+
+def _count_strings(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count_strings, value.values()))
+    if isinstance(value, list):
+        return sum(map(_count_strings, value))
+    return isinstance(value, str)
 
 
 def _refuse_repeated_names(pairs: list[tuple[str, Any]]) -> None:
@@ -100,7 +111,7 @@ def _load(
     except ValidationError as error:
         messages: dict[str, list[FieldError]] = error.messages  # type: ignore[assignment]
         known = {field.data_key or name for name, field in schema.fields.items()}
-        # Unknown names come from marshmallow in the order of a set, which differs between processes.
+        # marshmallow lists unknown names in the order of a set, which differs between processes.
         in_order = sorted(messages, key=lambda name: "" if name in known else name)
         raise validation_problem(status, place, {name: messages[name] for name in in_order}) from None
     return loaded

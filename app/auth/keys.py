@@ -1,4 +1,4 @@
-"""The keys that tokens are verified with: one shared secret, or the set that a key server publishes."""
+"""The keys that verify tokens: one shared secret, or the key set of a key server."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ FETCH_SECONDS = 2
 FRESH_SECONDS = 300
 COOLDOWN_SECONDS = 5
 MAX_KEY_SET_BYTES = 256 * 1024
-# What a key is good for follows from the key (RFC 8725, section 3.1): (kty, crv) → algorithms.
+# A key determines its algorithms (RFC 8725, section 3.1): (kty, crv) → algorithms.
 ALGORITHMS = {
     ("OKP", "Ed25519"): ("EdDSA",),
     ("EC", "P-256"): ("ES256",),
@@ -30,32 +30,32 @@ ALGORITHMS = {
 
 
 class Key(NamedTuple):
-    """A key, and the algorithms that a token signed with it may name."""
+    """A key, and the algorithms that a token signed with it may use."""
 
     key: Any
     algorithms: tuple[str, ...]
 
 
 class KeysUnavailable(Exception):  # noqa: N818 - it is the key server's error
-    """The key that a token needs cannot be had at the moment."""
+    """The key server does not supply the key that a token needs."""
 
 
 class SharedSecret:
-    """The one key of shared-secret mode."""
+    """The only key in shared-secret mode."""
 
     def __init__(self, secret: str) -> None:
         self._key = Key(secret, ("HS256",))
 
     def find(self, _key_id: str | None) -> Key | None:
-        """The secret, whatever key a token names."""
+        """The secret; a key id makes no difference."""
         return self._key
 
 
 class KeySet:
     """The keys of a key server (RFC 7517), fetched when a token needs them.
 
-    A set is fresh for 5 minutes, and goes on to be used while the server gives no better one. There is one
-    fetch at a time at most, and none within 5 s of the one before, whatever key ids arrive.
+    A set is fresh for 5 minutes, and stays in use until the server supplies another one. Only one fetch runs
+    at a time, and none starts within 5 s of the one before, no matter which key ids arrive.
     """
 
     def __init__(
@@ -69,42 +69,45 @@ class KeySet:
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: dict[str, Key] = {}
-        self._fetched_at = self._began_at = float("-inf")
+        self._fetched_at = self._started_at = float("-inf")
         self._failed = False
-        # Set while no fetch is under way.
+        # Set while no fetch runs.
         self._idle = threading.Event()
         self._idle.set()
 
     def find(self, key_id: str | None) -> Key | None:
-        """The key of that id, or None where the set holds none. Raises KeysUnavailable."""
+        """The key with that id, or None if the set has none. Raises KeysUnavailable."""
         if key_id is None:
             return None
         key = self._keys.get(key_id)
         if key and self._clock() - self._fetched_at < FRESH_SECONDS:
             return key
-        known_to_fail = self._failed
-        began = self._begin_fetch()
-        # While the server is known not to answer, one request in 5 s waits for it, and all others go on.
-        if (began or not known_to_fail) and not self._idle.wait(FETCH_SECONDS + 0.5):
-            self._failed = True
-        # Asked before the last look: a set that arrives in between must not pass for the one looked into.
+        server_failed = self._failed
+        started = self._start_fetch()
+        # While the server fails, only the request that starts a fetch waits for it.
+        should_wait = started or not server_failed
+        if should_wait:
+            finished = self._idle.wait(FETCH_SECONDS + 0.5)
+            if not finished:
+                self._failed = True
+        # Before the last lookup: a set that arrives in between must not count as the one that was searched.
         unavailable = self._failed or not self._idle.is_set()
         key = self._keys.get(key_id)
         if key is None and unavailable:
             raise KeysUnavailable
         return key
 
-    def _begin_fetch(self) -> bool:
+    def _start_fetch(self) -> bool:
         with self._lock:
             now = self._clock()
-            if not self._idle.is_set() or now - self._began_at < COOLDOWN_SECONDS:
+            if not self._idle.is_set() or now - self._started_at < COOLDOWN_SECONDS:
                 return False
-            self._began_at = now
+            self._started_at = now
             self._idle.clear()
-        # In a thread, so that a name server that hangs holds up nobody for longer than the wait above.
+        # In a thread, so that a name server that hangs delays a request no longer than the wait above.
         try:
             threading.Thread(target=self._refresh, args=(now,), daemon=True).start()
-        except RuntimeError:  # the machine has no thread to give
+        except RuntimeError:  # the machine has no thread left
             self._failed = True
             self._idle.set()
         return True
@@ -115,52 +118,52 @@ class KeySet:
             self._fetched_at = now
             self._failed = False
             KEY_SET_FETCHES.labels("success").inc()
-        except Exception as error:  # whatever the server does, the keys that are known go on working
+        except Exception as error:  # known keys stay valid, whatever the server does
             self._failed = True
             KEY_SET_FETCHES.labels("failure").inc()
-            log.warning("the key set could not be fetched: %s", type(error).__name__)
+            log.warning("cannot fetch the key set: %s", type(error).__name__)
         finally:
             self._idle.set()
 
 
 def read_key_set(body: bytes) -> dict[str, Key]:
-    """The usable keys of a JWK set by their ids. Raises ValueError where there is none."""
+    """The usable keys of a JWK set by their ids. Raises ValueError if there are none."""
     document = json.loads(body)
     keys: dict[str, Key] = {}
     for jwk in document["keys"]:
         try:
             keys.setdefault(*read_key(jwk))
         except (jwt.PyJWTError, ValueError, TypeError, LookupError, AttributeError) as error:
-            log.warning("a key of the key set is left out: %s", type(error).__name__)
+            log.warning("skipped a key of the key set: %s", type(error).__name__)
     if not keys:
         raise ValueError("no usable key")
     return keys
 
 
 def read_key(jwk: dict[str, Any]) -> tuple[str, Key]:
-    """A JWK's id and key. Raises ValueError, LookupError or PyJWTError for one that is of no use here."""
+    """A JWK's id and key. Raises ValueError, LookupError or PyJWTError for an unusable one."""
     key_id = jwk["kid"]
     if not isinstance(key_id, str) or not key_id:
         raise ValueError("no key id")
-    # RFC 7517, sections 4.2 and 4.3: a key for encryption is not for signatures.
+    # RFC 7517, sections 4.2 and 4.3: a key for encryption must not verify signatures.
     if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
         raise ValueError("not a key for signatures")
     algorithms = ALGORITHMS[jwk["kty"], jwk.get("crv")]
     if "alg" in jwk:
         algorithms = tuple(name for name in algorithms if name == jwk["alg"])
-    # A private key in a public set is not to be trusted: whoever read it can sign.
+    # Do not trust a private key in a public set: whoever has read it can sign.
     if not algorithms or "d" in jwk:
-        raise ValueError("not a key for the algorithms accepted here")
+        raise ValueError("not a key for an accepted algorithm")
     return key_id, Key(jwt.PyJWK(jwk, algorithms[0]).key, algorithms)
 
 
 def fetch_key_set(url: str) -> bytes:
-    """The body at `url`, in 2 s once connected. Follows no redirect, which could lead to plain http."""
+    """The body at `url`, within 2 s of connecting. Follows no redirect, which could lead to plain http."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=FETCH_SECONDS)
     connection.connect()
-    # The socket's own limit is for each read: a server could send a byte now and then for ever.
+    # The socket's timeout covers one read: a server that sends a byte now and then would never reach it.
     watchdog = threading.Timer(FETCH_SECONDS, connection.sock.shutdown, [socket.SHUT_RDWR])
     watchdog.start()
     try:
@@ -169,7 +172,7 @@ def fetch_key_set(url: str) -> bytes:
         response = connection.getresponse()
         body = response.read(MAX_KEY_SET_BYTES + 1)
         if response.status != http.HTTPStatus.OK or len(body) > MAX_KEY_SET_BYTES:
-            raise ValueError(f"answered {response.status} with {len(body)} bytes")
+            raise ValueError(f"status {response.status} with {len(body)} bytes")
         return body
     finally:
         watchdog.cancel()

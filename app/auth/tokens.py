@@ -11,13 +11,13 @@ import jwt
 from marshmallow import ValidationError, validate
 
 from ..config import ANY_AUDIENCE, Settings
-from ..db.models import USER_ID_LIMIT
+from ..errors import ERRORS
+from ..limits import MAX_EMAIL, MAX_NAME, MAX_TOKEN, MAX_USER_ID
 from .keys import Key, KeySet, SharedSecret
 
 LEEWAY_SECONDS = 10
-# RFC 7519, section 3: three base64url parts. Proxies pass no header much longer than this.
+# RFC 7519, section 3: three base64url parts.
 COMPACT_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
-MAX_TOKEN_LENGTH = 8190
 # What no database text holds or no log line should: control characters and unpaired surrogates.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 NOT_A_JWT = "This is not a JWT; Better Auth's session cookie is not one either: ask /api/auth/token for one."
@@ -42,7 +42,7 @@ TOKEN_ERRORS: tuple[tuple[type[jwt.InvalidTokenError], str, str], ...] = (
 class InvalidToken(Exception):  # noqa: N818 - the name of RFC 6750's error code
     """A token that is refused: a word for the log, and a sentence for a frontend developer."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str = ERRORS["invalid_token"].detail) -> None:
         super().__init__(detail)
         self.reason = reason
 
@@ -112,7 +112,7 @@ class TokenVerifier:
         return user
 
     def _claims(self, token: str) -> dict[str, Any]:
-        if len(token) > MAX_TOKEN_LENGTH or not COMPACT_JWT.fullmatch(token):
+        if len(token) > MAX_TOKEN or not COMPACT_JWT.fullmatch(token):
             raise InvalidToken("malformed", NOT_A_JWT)
         try:
             # Of the header only the key's id is used; `jku`, `jwk`, `x5u` and the like are never looked at.
@@ -126,7 +126,7 @@ class TokenVerifier:
             claims = self._decode(token, key)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             reasons = ((reason, detail) for kind, reason, detail in TOKEN_ERRORS if isinstance(error, kind))
-            raise InvalidToken(*next(reasons, ("malformed", "The token is not valid."))) from None
+            raise InvalidToken(*next(reasons, ("malformed",))) from None
         # PyJWT takes "123" and true for numbers, and an empty `aud` for none.
         for name in ("exp", "nbf", "iat"):
             if name in claims and type(claims[name]) not in (int, float):
@@ -172,10 +172,10 @@ class TokenVerifier:
         user_id = next((value for value in found if value is not None), None)
         if type(user_id) is int:
             user_id = str(user_id)
-        if not isinstance(user_id, str) or not _is_text(user_id, USER_ID_LIMIT):
+        if not isinstance(user_id, str) or not _is_text(user_id, MAX_USER_ID):
             raise InvalidToken("no_user", "The token names no user.")
         email, name = claims.get("email"), claims.get("name")
-        usable = {"email": _is_email(email), "name": _is_text(name, 100)}
+        usable = {"email": _is_email(email), "name": _is_text(name, MAX_NAME)}
         return TokenUser(
             user_id,
             email if usable["email"] else None,
@@ -218,7 +218,7 @@ def _is_text(value: Any, limit: int) -> bool:
 
 
 def _is_email(value: Any) -> bool:
-    if not _is_text(value, 255):
+    if not _is_text(value, MAX_EMAIL):
         return False
     try:
         validate.Email()(value)

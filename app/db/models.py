@@ -22,12 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import GenericFunction
 
 from ..extensions import db
-
-TITLE_LIMIT = 200
-DESCRIPTION_LIMIT = 2000
-USER_ID_LIMIT = 255
-EMAIL_LIMIT = 255
-NAME_LIMIT = 100
+from ..limits import MAX_DESCRIPTION, MAX_EMAIL, MAX_NAME, MAX_TITLE, MAX_USER_ID
 
 
 class utc(GenericFunction[datetime]):  # noqa: N801 - an SQL function
@@ -97,10 +92,10 @@ class User(db.Model):  # type: ignore[name-defined, misc]
     created_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
-        CheckConstraint(f"length(id) BETWEEN 1 AND {USER_ID_LIMIT}", "id_length"),
+        CheckConstraint(f"length(id) BETWEEN 1 AND {MAX_USER_ID}", "id_length"),
         CheckConstraint("purged_rev BETWEEN 0 AND rev", "purged_rev_range"),
-        CheckConstraint(f"length(email) <= {EMAIL_LIMIT} AND email LIKE '%_@_%'", "email_format"),
-        CheckConstraint(f"length(name) BETWEEN 1 AND {NAME_LIMIT}", "name_length"),
+        CheckConstraint(f"length(email) <= {MAX_EMAIL} AND email LIKE '%_@_%'", "email_format"),
+        CheckConstraint(f"length(name) BETWEEN 1 AND {MAX_NAME}", "name_length"),
     )
 
 
@@ -121,8 +116,8 @@ class Task(db.Model):  # type: ignore[name-defined, misc]
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
-        CheckConstraint(f"length(title) BETWEEN 1 AND {TITLE_LIMIT}", "title_length"),
-        CheckConstraint(f"length(description) <= {DESCRIPTION_LIMIT}", "description_length"),
+        CheckConstraint(f"length(title) BETWEEN 1 AND {MAX_TITLE}", "title_length"),
+        CheckConstraint(f"length(description) <= {max(MAX_DESCRIPTION.values())}", "description_length"),
     )
 
 

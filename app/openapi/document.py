@@ -13,8 +13,10 @@ from marshmallow import Schema
 from werkzeug.routing import Rule
 
 from ..auth.hook import PUBLIC_BLUEPRINTS
-from ..contracts import CONTRACTS, Contract
-from ..tasks.schemas import READ_ONLY, CompletionSchema, changes_schema, creation_schema
+from ..contracts import CONTRACTS, Contract, has_error_member
+from ..errors import ERRORS
+from ..tasks.fields import READ_ONLY
+from ..tasks.schemas import CompletionSchema, changes_schema, creation_schema
 from .operations import (
     FIXED_EXAMPLES,
     OPERATIONS,
@@ -22,14 +24,13 @@ from .operations import (
     PATH_PARAMETERS,
     PLAIN_SCHEMAS,
     PRECONDITIONS,
-    PROBLEM_HEADERS,
-    PROBLEMS,
     RESPONSE_HEADERS,
     STATUS_DESCRIPTIONS,
     TAGS,
     TASK_OPERATIONS,
     Operation,
     problem_examples,
+    problem_name,
     task_examples,
 )
 from .responses import FIXED_RESPONSES, task_responses
@@ -125,7 +126,7 @@ class Document:
         new["properties"]["completed"] = _ref("schemas", "Completed")
         add(f"{prefix}NewTask", new)
         add(f"{prefix}TaskChanges", self._body_schema(changes_schema(contract)(partial=True)))
-        if "complete" in contract.completion:
+        if contract.completion_has_body:
             add(f"{prefix}Completion", self._body_schema(CompletionSchema()))
 
     def _body_schema(self, schema: Schema) -> dict[str, Any]:
@@ -157,21 +158,20 @@ class Document:
             content = _content(operation, contract) if status in (200, 201) else {}
             described["responses"][str(status)] = _response(STATUS_DESCRIPTIONS[status], headers, content)
         for status in _problems(operation, contract, public=public):
-            described["responses"][str(status)] = self._problem(
-                status, v1=bool(contract and contract.envelope)
-            )
+            described["responses"][str(status)] = self._problem(status, v1=has_error_member(rule.rule))
         if public:
             described["security"] = []
         return described
 
     def _problem(self, status: int, *, v1: bool) -> dict[str, str]:
-        prefix = "V1" if v1 else ""
-        name = prefix + PROBLEMS[status][0]
+        name = problem_name(status, v1=v1)
         if name not in self._spec.components.responses:
             shown = problem_examples(status, v1=v1)
             about = f"The `code` is {' or '.join(f'`{code}`' for code in shown)}."
-            content = {PROBLEM_JSON: {"schema": _ref("schemas", f"{prefix}Problem"), "examples": shown}}
-            response = _response(about, PROBLEM_HEADERS.get(status, ()), content)
+            content = {
+                PROBLEM_JSON: {"schema": _ref("schemas", "V1Problem" if v1 else "Problem"), "examples": shown}
+            }
+            response = _response(about, ERRORS[next(iter(shown))].headers, content)
             self._spec.components.response(name, response)
         return _ref("responses", name)
 
@@ -209,7 +209,7 @@ def _problems(operation: Operation, contract: Contract | None, *, public: bool) 
         statuses |= {401, 429, 500, 503, contract.invalid_status if contract else 400}
     if operation.body:
         statuses |= {400, 413, 415}
-    if contract and "user_id" in contract.prefix:
+    if contract and contract.names_owner:
         statuses.add(403)
     return sorted(statuses)
 

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 from marshmallow import Schema
 
 from ..contracts import Contract
-from ..db.models import USER_ID_LIMIT
-from ..errors import problem_body
+from ..errors import ERRORS, FIELD_ERRORS, TASK_NOT_FOUND, problem_body
+from ..limits import MAX_USER_ID
 from ..parsing import JSON, MERGE_PATCH
-from ..tasks.queries import ChangesQuery, ListQuery, QuerySchema
+from ..tasks.fields import EXAMPLE_ID, EXAMPLE_TIME, task_fields
+from ..tasks.queries import ChangesQuery, ListQuery
+from ..validation import QuerySchema
 
 
 class Operation(NamedTuple):
@@ -81,51 +83,20 @@ STATUS_DESCRIPTIONS = {
     302: "Go there.",
     304: "Nothing is new; there is no body.",
 }
-# For the status, the name of the component and the errors that it may be: code and detail.
-PROBLEMS: dict[int, tuple[str, dict[str, str]]] = {
-    400: (
-        "BadRequest",
-        {"malformed_json": "The body is not valid JSON.", "bad_request": "The request cannot be read."},
-    ),
-    401: (
-        "Unauthorized",
-        {
-            "unauthorized": "Send a token in the Authorization header, as in: Bearer <token>.",
-            "invalid_token": "The token has expired.",
-        },
-    ),
-    403: ("Forbidden", {"forbidden": "These tasks belong to another user."}),
-    404: ("NotFound", {"not_found": "There is no such task."}),
-    409: ("Conflict", {"conflict": "A task with this id lies in the trash."}),
-    410: ("SyncExpired", {"sync_expired": "Deletions since then were purged; start again from 0."}),
-    412: ("PreconditionFailed", {"precondition_failed": "The task was changed meanwhile; fetch it again."}),
-    413: ("PayloadTooLarge", {"payload_too_large": "The body is larger than 64 KiB."}),
-    415: ("UnsupportedMediaType", {"unsupported_media_type": f"The body must be sent as {JSON}."}),
-    422: ("Invalid", {}),
-    429: ("TooManyRequests", {"too_many_requests": "There were too many requests; try again shortly."}),
-    500: (
-        "InternalError",
-        {"internal_error": "Something went wrong on our side; the request id helps us to find it."},
-    ),
-    503: (
-        "Unavailable",
-        {"service_unavailable": "The service cannot answer at the moment; try again shortly."},
-    ),
+# The sentences of the examples where the registry has several, or one with a gap.
+EXAMPLE_DETAILS = {
+    "validation_error": f"title: {FIELD_ERRORS['empty'].detail}",
+    "not_found": TASK_NOT_FOUND,
+    "unsupported_media_type": ERRORS["unsupported_media_type"].detail.format(media_types=JSON),
 }
-PROBLEM_HEADERS = {
-    401: ("WWW-Authenticate",),
-    412: ("ETag",),
-    415: ("Accept-Patch",),
-    429: ("Retry-After",),
-    503: ("Retry-After",),
-}
+# What the document calls the responses of a status where that is not its first code.
+PROBLEM_NAMES = {422: "Invalid", 503: "Unavailable"}
 
-TASK_ID = "0199d2f4-8c6b-7c3e-9a51-3f0f6f2f7d10"
 REQUEST_ID = "7d1f0c5b9e2a4f6c8b3d5e7f9a1c2e4d"
 RESPONSE_HEADERS = {
     "ETag": ("The version: to send as `If-Match` with a write, or as `If-None-Match` with a read.", '"42"'),
     "Link": ("The next page, where there is one.", '</v1/tasks?cursor=AAY_…>; rel="next"'),
-    "Location": ("The address to go to.", f"/v1/tasks/{TASK_ID}"),
+    "Location": ("The address to go to.", f"/v1/tasks/{EXAMPLE_ID}"),
     "Retry-After": ("Seconds to wait before trying again.", "5"),
     "WWW-Authenticate": ("The challenge (RFC 6750, section 3).", 'Bearer error="invalid_token"'),
     "Accept-Patch": (
@@ -145,7 +116,7 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "user_id",
         "required": True,
         "description": "The token's user.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": USER_ID_LIMIT},
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID},
         "example": "alice",
     },
     "id": {
@@ -154,47 +125,51 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
         "required": True,
         "description": "The task's id.",
         "schema": {"type": "string", "format": "uuid"},
-        "example": TASK_ID,
+        "example": EXAMPLE_ID,
     },
 }
 
 
+def problem_codes(status: int, *, v1: bool) -> list[str]:
+    """The codes of the errors with that status on a mount."""
+    statuses = {code: kind.status for code, kind in ERRORS.items()}
+    statuses["validation_error"] = 422 if v1 else 400
+    return [code for code in statuses if statuses[code] == status]
+
+
+def problem_name(status: int, *, v1: bool) -> str:
+    """What the document calls the responses with that status on a mount."""
+    words = problem_codes(status, v1=v1)[0].split("_")
+    name = PROBLEM_NAMES.get(status) or "".join(word.capitalize() for word in words)
+    return f"V1{name}" if v1 else name
+
+
 def problem_examples(status: int, *, v1: bool) -> dict[str, Any]:
-    """Examples of the answers with that status, by code."""
-    errors = [{"pointer": "/title", "code": "required", "detail": "must not be empty."}]
-    codes: dict[str, Any] = {code: (detail, None) for code, detail in PROBLEMS[status][1].items()}
-    if status == (422 if v1 else 400):
-        codes = {"validation_error": ("title: must not be empty.", errors)} | codes
-    return {
-        code: {"value": problem_body(status, code, detail, listed, REQUEST_ID, v1=v1)}
-        for code, (detail, listed) in codes.items()
-    }
+    """Examples of the responses with that status on a mount, by code."""
+    details = {code: kind.detail for code, kind in ERRORS.items()} | EXAMPLE_DETAILS
+    invalid = [{"pointer": "/title", "code": "required", "detail": FIELD_ERRORS["empty"].detail}]
+    examples = {}
+    for code in problem_codes(status, v1=v1):
+        errors = invalid if code == "validation_error" else None
+        body = problem_body(status, code, details[code], errors, REQUEST_ID, v1=v1)
+        examples[code] = {"value": body}
+    return examples
 
 
 def task_examples(contract: Contract) -> dict[str, Any]:
     """An example of each schema of the contract, by its name."""
-    text, description = contract.text_field, "Two litres, not the small ones"
-    task = {
-        "id": TASK_ID,
-        **({"user_id": "alice"} if contract.shows_owner else {}),
-        "title": "Buy milk",
-        text: description,
-        "completed": False,
-        "rev": 42,
-        "created_at": "2026-11-21T09:30:00.125000Z",
-        "updated_at": "2026-11-21T09:30:00.125000Z",
-    }
+    task = {field.name: field.example for field in task_fields(contract) if field.shown}
     tasks = [task]
     return {
         "Task": {"task": task} if contract.envelope else task,
         "TaskList": {"tasks": tasks, "next_cursor": None} if contract.envelope else tasks,
         "Changes": {
             "tasks": tasks,
-            "deleted": [{"id": TASK_ID[:-2] + "11", "rev": 43}],
+            "deleted": [{"id": EXAMPLE_ID[:-2] + "11", "rev": 43}],
             "rev": 43,
             "more": False,
         },
-        "NewTask": {"title": "Buy milk", text: description},
+        "NewTask": {name: task[name] for name in ("title", contract.text_field)},
         "TaskChanges": {"title": "Buy oat milk", "completed": True},
         "Completion": {"completed": True},
     }
@@ -206,7 +181,7 @@ FIXED_EXAMPLES: dict[str, Any] = {
         "email": "alice@example.com",
         "name": "Alice",
         "rev": 42,
-        "created_at": "2026-11-21T09:30:00.125000Z",
+        "created_at": EXAMPLE_TIME,
     },
     "Health": {"status": "healthy"},
     "Readiness": {"status": "ready"},

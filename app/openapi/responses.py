@@ -1,28 +1,13 @@
 """What goes out, as marshmallow schemas: they document the responses, which the statements' columns make."""
 
-from typing import Any
-
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from ..contracts import Contract
-from ..db.models import DESCRIPTION_LIMIT, TITLE_LIMIT
+from ..errors import ERRORS, FIELD_ERRORS
+from ..tasks.fields import always, rev_field, task_fields
 
-CODES = (
-    *("bad_request", "malformed_json", "validation_error", "unauthorized", "invalid_token", "forbidden"),
-    *(
-        "not_found",
-        "method_not_allowed",
-        "conflict",
-        "sync_expired",
-        "precondition_failed",
-        "payload_too_large",
-    ),
-    *("unsupported_media_type", "too_many_requests", "internal_error", "service_unavailable"),
-)
-FIELD_CODES = (
-    *("required", "invalid_type", "invalid", "too_long", "out_of_range", "invalid_character"),
-    *("unknown_field", "unknown_parameter", "repeated_parameter"),
-)
+CODES = tuple(ERRORS)
+FIELD_CODES = tuple(dict.fromkeys(error.code for error in FIELD_ERRORS.values()))
 
 
 class ResponseSchema(Schema):
@@ -30,16 +15,6 @@ class ResponseSchema(Schema):
 
     class Meta:
         unknown = EXCLUDE
-
-
-def always(field: type[fields.Field[Any]], about: str = "", **kwargs: Any) -> Any:
-    """A member that is always there."""
-    metadata = kwargs.pop("metadata", {}) | ({"description": about} if about else {})
-    return field(required=True, metadata=metadata, **kwargs)
-
-
-def rev_field(about: str, low: int = 0) -> Any:
-    return always(fields.Integer, about, validate=validate.Range(min=low), metadata={"format": "int64"})
 
 
 class FieldProblemSchema(ResponseSchema):
@@ -118,18 +93,7 @@ FIXED_RESPONSES: dict[str, type[Schema]] = {
 def task_responses(contract: Contract) -> dict[str, Schema]:
     """The contract's responses with tasks, by name; `TaskAnswer` and `TaskList` where it wraps them."""
     task = ResponseSchema.from_dict(
-        {
-            "id": always(fields.UUID, "Made by the server (version 7), or sent by the client."),
-            **({"user_id": always(fields.String, "The owner.")} if contract.shows_owner else {}),
-            "title": always(fields.String, validate=validate.Length(1, TITLE_LIMIT)),
-            contract.text_field: always(
-                fields.String, validate=validate.Length(max=DESCRIPTION_LIMIT), allow_none=True
-            ),
-            "completed": always(fields.Boolean),
-            "rev": rev_field("The owner's `rev` at the last write: the task's version.", 1),
-            "created_at": always(fields.DateTime),
-            "updated_at": always(fields.DateTime),
-        },
+        {field.name: field.output for field in task_fields(contract) if field.shown},
         name=f"{contract.schema_prefix}Task",
     )
     tasks = always(fields.List, cls_or_instance=fields.Nested(task))

@@ -2,54 +2,21 @@
 
 import base64
 import binascii
-import re
 import struct
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
 
-from ..errors import FieldError
-from .schemas import NOT_A_BOOLEAN
+from ..errors import field_error
+from ..limits import DEFAULT_CHANGES, DEFAULT_PAGE, MAX_CHANGES, MAX_PAGE
+from ..validation import BoundedInteger, QueryBoolean, QuerySchema
 from .sync import MAX_SINCE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MAX_PAGE = 500
-MAX_CHANGES = 1000
-UNKNOWN_PARAMETER = FieldError("unknown_parameter", "is not a parameter of this address.")
 CURSOR = "Where the page before ended, as its answer tells; it goes with the same filters."
-BAD_CURSOR = [FieldError("invalid", "is not the cursor of a list with these filters.")]
-
-
-class QueryBoolean(fields.Boolean):
-    """`true` or `false` in a query, in any letter case."""
-
-    default_error_messages = {"invalid": NOT_A_BOOLEAN}  # noqa: RUF012
-
-    def __init__(self, about: str, **kwargs: Any) -> None:
-        super().__init__(metadata={"description": about}, **kwargs)
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
-        try:
-            return {"true": True, "false": False}[value.lower()]
-        except KeyError:
-            raise self.make_error("invalid") from None
-
-
-class BoundedInteger(fields.Integer):
-    """A whole number from `low` to `high`, in ASCII digits; marshmallow's own takes 1.5 as well."""
-
-    def __init__(self, low: int, high: int, about: str, **kwargs: Any) -> None:
-        super().__init__(metadata={"description": about, "minimum": low, "maximum": high}, **kwargs)
-        self.low, self.high = low, high
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
-        if not (re.fullmatch("[0-9]{1,18}", value) and self.low <= int(value) <= self.high):
-            detail = f"must be a whole number from {self.low} to {self.high}."
-            raise ValidationError([FieldError("out_of_range", detail)])
-        return int(value)
 
 
 # Microseconds since 1970, the id, the place of the filters in FILTERS.
@@ -104,16 +71,7 @@ class CursorField(fields.String):
         try:
             return Cursor.decode(value)
         except ValueError:
-            raise ValidationError(BAD_CURSOR) from None
-
-
-class QuerySchema(Schema):
-    """The query of an address that takes none."""
-
-    class Meta:
-        unknown = RAISE
-
-    error_messages: ClassVar[dict[str, Any]] = {"unknown": UNKNOWN_PARAMETER}  # type: ignore[misc]
+            raise ValidationError(field_error("bad_cursor")) from None
 
 
 class ListQuery(QuerySchema):
@@ -123,17 +81,17 @@ class ListQuery(QuerySchema):
         "Only tasks that are, or are not, completed.", load_default=None, allow_none=False
     )
     deleted = QueryBoolean("The trash instead, deleted last first.", load_default=False)
-    limit = BoundedInteger(1, MAX_PAGE, "How many tasks at most.", load_default=100)
+    limit = BoundedInteger(1, MAX_PAGE, "How many tasks at most.", load_default=DEFAULT_PAGE)
     cursor = CursorField(load_default=None, allow_none=False, metadata={"description": CURSOR})
 
     @validates_schema
     def check_cursor(self, query: dict[str, Any], **_kwargs: Any) -> None:
         if query["cursor"] and query["cursor"].filters != (query["deleted"], query["completed"]):
-            raise ValidationError({"cursor": BAD_CURSOR})
+            raise ValidationError({"cursor": field_error("bad_cursor")})
 
 
 class ChangesQuery(QuerySchema):
     """The query of a user's changes."""
 
     since = BoundedInteger(0, MAX_SINCE, "The `rev` of the answer before; 0 for everything.", load_default=0)
-    limit = BoundedInteger(1, MAX_CHANGES, "How many changes at most.", load_default=500)
+    limit = BoundedInteger(1, MAX_CHANGES, "How many changes at most.", load_default=DEFAULT_CHANGES)

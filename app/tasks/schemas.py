@@ -1,101 +1,30 @@
-"""What bodies may hold: marshmallow schemas."""
+"""The bodies that the routes of tasks accept, as marshmallow schemas."""
 
-import re
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import RAISE, Schema, fields, pre_load
 
 from ..contracts import Contract
-from ..db.models import TITLE_LIMIT
-from ..errors import FieldError
-
-# What a response shows and a client cannot set: ignored, so that a client may send back what it got.
-READ_ONLY = frozenset({"id", "user_id", "rev", "created_at", "updated_at"})
-# RFC 9562, section 4, in either letter case; no braces, no URN, no bare digits.
-UUID = re.compile("-".join(f"[0-9a-fA-F]{{{n}}}" for n in (8, 4, 4, 4, 12)))
-
-# For the document, in JSON Schema's regular expressions (ECMA-262).
-NO_NUL = r"^[^\u0000]*$"
-NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
-
-REQUIRED = [FieldError("required", "is required.")]
-UNKNOWN_FIELD = FieldError("unknown_field", "is not a field that can be sent here.")
-NOT_A_STRING = [FieldError("invalid_type", "must be a string.")]
-NOT_A_BOOLEAN = [FieldError("invalid_type", "must be true or false.")]
-NOT_A_UUID = [FieldError("invalid", "must be a UUID.")]
-
-
-def refuse_nul(value: str) -> None:
-    """PostgreSQL's text cannot hold a NUL."""
-    if "\0" in value:
-        raise ValidationError([FieldError("invalid_character", "must not contain a NUL character.")])
-
-
-class Length(validate.Length):
-    """marshmallow's Length, whose errors carry a code."""
-
-    def __call__(self, value: Any) -> Any:
-        if self.min and len(value) < self.min:
-            raise ValidationError([FieldError("required", "must not be empty.")])
-        if self.max and len(value) > self.max:
-            raise ValidationError([FieldError("too_long", f"must be at most {self.max} characters.")])
-        return value
-
-
-class Text(fields.String):
-    """A string: not a number, not null unless that is allowed."""
-
-    default_error_messages = {  # noqa: RUF012 - marshmallow's own way
-        "required": REQUIRED,
-        "null": NOT_A_STRING,
-        "invalid": NOT_A_STRING,
-    }
-
-
-class Title(Text):
-    """A string without white space around it."""
-
-    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
-        return super()._deserialize(*args, **kwargs).strip()
-
-
-class StrictBoolean(fields.Boolean):
-    """A JSON boolean; marshmallow's own takes "yes" and 1 as well."""
-
-    default_error_messages = {  # noqa: RUF012
-        "required": REQUIRED,
-        "null": NOT_A_BOOLEAN,
-        "invalid": NOT_A_BOOLEAN,
-    }
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> bool:
-        if not isinstance(value, bool):
-            raise self.make_error("invalid")
-        return value
-
-
-class TaskId(fields.String):
-    """A UUID as a string, in lower case."""
-
-    default_error_messages = {"null": NOT_A_UUID, "invalid": NOT_A_UUID}  # noqa: RUF012
-
-    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
-        task_id = parse_uuid(super()._deserialize(*args, **kwargs))
-        if task_id is None:
-            raise self.make_error("invalid")
-        return task_id
+from ..errors import field_error
+from ..validation import StrictBoolean
+from .fields import READ_ONLY, task_fields
 
 
 class BodySchema(Schema):
-    """A body of a task's fields."""
+    """A body of a task's fields. Read-only fields are ignored, unknown ones are refused."""
 
     class Meta:
+        """Refuse unknown fields."""
+
         unknown = RAISE
 
-    error_messages: ClassVar[dict[str, Any]] = {"unknown": UNKNOWN_FIELD}  # type: ignore[misc]
+    error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "unknown": field_error("unknown_field")[0]
+    }
 
     @pre_load
     def drop_read_only(self, body: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        """Drop the fields that a client may send but cannot set."""
         return {name: value for name, value in body.items() if name in self.fields or name not in READ_ONLY}
 
 
@@ -106,32 +35,21 @@ class CompletionSchema(BodySchema):
 
 
 def changes_schema(contract: Contract) -> type[Schema]:
-    """What a client may change of a task, as `contract` names and bounds it."""
-    return BodySchema.from_dict(
-        {
-            "title": Title(
-                required=True,
-                validate=[Length(1, TITLE_LIMIT), refuse_nul],
-                metadata={"pattern": NOT_BLANK, "description": "White space around it is cut off."},
-            ),
-            "description": Text(
-                data_key=contract.text_field,
-                allow_none=True,
-                validate=[Length(max=contract.text_limit), refuse_nul],
-                metadata={"pattern": NO_NUL, "description": "Kept as sent."},
-            ),
-            "completed": StrictBoolean(),
-        },
-        name=f"{contract.name}_task_changes",
-    )
+    """The schema of a change, with the mount's names and limits; its keys are the columns' names."""
+    return BodySchema.from_dict(_inputs(contract, only_on_create=False), name=f"{contract.name}_task_changes")
 
 
 def creation_schema(contract: Contract) -> type[Schema]:
-    """What a client may send to create a task: its changes, and an id of its own."""
-    own_id = TaskId(metadata={"format": "uuid", "description": "Your own id, so that it can be sent again."})
-    return changes_schema(contract).from_dict({"id": own_id}, name=f"{contract.name}_new_task")
+    """The schema of a new task: of a change, and what can be set on create alone."""
+    return changes_schema(contract).from_dict(
+        _inputs(contract, only_on_create=True), name=f"{contract.name}_new_task"
+    )
 
 
-def parse_uuid(text: str) -> str | None:
-    """The UUID in lower case, or None where `text` spells none."""
-    return text.lower() if UUID.fullmatch(text) else None
+def _inputs(contract: Contract, *, only_on_create: bool) -> dict[str, fields.Field[Any]]:
+    inputs = {}
+    for field in task_fields(contract):
+        if field.input is not None and field.only_on_create == only_on_create:
+            field.input.data_key = field.name
+            inputs[field.column.key] = field.input
+    return inputs

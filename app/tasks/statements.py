@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ..contracts import Contract
-from ..db.models import List, Task, User, any_of, utc
+from ..db.models import List, Task, User, any_of
+from .fields import task_fields
 
 Columns = list[sa.ColumnElement[Any]]
 
@@ -83,17 +84,8 @@ class TaskStatements:
 
 
 def task_columns(contract: Contract) -> Columns:
-    """A task's columns, in the order and by the names of the contract's JSON."""
-    return [
-        Task.id.label("id"),
-        *([Task.user_id.label("user_id")] if contract.shows_owner else []),
-        Task.title.label("title"),
-        Task.description.label(contract.text_field),
-        Task.completed.label("completed"),
-        Task.rev.label("rev"),
-        utc(Task.created_at).label("created_at"),
-        utc(Task.updated_at).label("updated_at"),
-    ]
+    """A task's columns, in the order and by the names of the mount's JSON."""
+    return [field.column.label(field.name) for field in task_fields(contract) if field.shown]
 
 
 def create(columns: Columns) -> Write:

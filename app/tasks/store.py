@@ -136,7 +136,9 @@ class TaskStore:
         if task_id is None:
             return WriteResult(None, changed=False)
         claims = {"email": self._user.email, "name": self._user.name, "now": datetime.now(UTC)}
-        params = self._bind({**claims, "task_id": task_id, "revs": revs, **values})
+        params = self._bind(
+            {**claims, "task_id": task_id, "revs": None if revs is None else sorted(revs), **values}
+        )
         creates = write is self._statements.create
         for _ in range(ATTEMPTS):
             if written := run_transaction(write.statements, params).records():
@@ -149,6 +151,4 @@ class TaskStore:
             # Another writer came between the write and the look, or a forgotten task has the new one's id.
             if creates:
                 run_transaction((DELETE_FORGOTTEN_TASK,), params)
-        raise Problem(
-            503, "service_unavailable", "Others write the same task; try again.", reason="contention"
-        )
+        raise Problem("service_unavailable", reason="contention")

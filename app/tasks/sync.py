@@ -1,36 +1,45 @@
-"""Where a client stands in a user's changes: the number that it sends as `since`.
+"""Sync tokens: the number that a client sends as `since`, up to which it knows the owner's changes.
 
-As a rule it is a rev, and expires when a deletion after it is purged. But the pages of a first sync begin
-with tasks older than deletions that were purged long ago: between those pages the number says so.
+As a rule a token is a rev, and expires when a deletion after it is purged. The pages of a first sync begin with
+tasks older than deletions purged long ago, so between them a token is a rev and the count of purges: it expires
+with the next purge.
 """
 
 from typing import NamedTuple
 
-# In JavaScript's safe integers: a bit for a first sync, 32 for the rev, 20 for the count of purges.
-FIRST_SYNC = 1 << 52
-PURGES = 1 << 20
-MAX_SINCE = (1 << 53) - 1
+# A token is a safe integer of JavaScript, so it has 53 bits:
+#   bit 52            0: the rest is a rev; 1: in the middle of a first sync, and the rest is
+#   bits 20 to 51     a rev, and
+#   bits 0 to 19      the count of purges, modulo PURGES
+PURGE_BITS = 20
+REV_BITS = 32
+PURGES = 1 << PURGE_BITS
+FIRST_SYNC = 1 << (REV_BITS + PURGE_BITS)
+MAX_SINCE = 2 * FIRST_SYNC - 1
 
 
 class SyncToken(NamedTuple):
-    """A rev up to which a client knows all; in the midst of a first sync, also the purges before."""
+    """A rev up to which a client knows all changes; in a first sync, also the count of purges then."""
 
     rev: int
     purges: int | None = None
 
     @classmethod
     def decode(cls, since: int) -> "SyncToken":
-        """The position that a client sends."""
+        """The token that a client sends as `since`."""
         if since < FIRST_SYNC:
             return cls(since)
-        return cls(*divmod(since - FIRST_SYNC, PURGES))
+        bits = since - FIRST_SYNC
+        return cls(rev=bits >> PURGE_BITS, purges=bits % PURGES)
 
     def encode(self) -> int:
-        """The number to send for it."""
-        return self.rev if self.purges is None else FIRST_SYNC + self.rev * PURGES + self.purges
+        """The number that the client sends next."""
+        if self.purges is None:
+            return self.rev
+        return FIRST_SYNC + (self.rev << PURGE_BITS) + self.purges
 
     def could_have_been_issued(self, owner_rev: int, purged_rev: int) -> bool:
-        """Whether an answer may have held it; one in the midst of a first sync lies below what was purged."""
+        """Whether a response may have held it; one of a first sync always lies below the purged rev."""
         return self.rev <= owner_rev and (self.purges is None or 0 < self.rev < purged_rev)
 
     def is_expired(self, purged_rev: int, purge_count: int) -> bool:
@@ -40,5 +49,5 @@ class SyncToken(NamedTuple):
         return 0 < self.rev < purged_rev
 
     def following(self, rev: int, purged_rev: int, purge_count: int) -> "SyncToken":
-        """The position after all changes up to `rev`."""
+        """The token for all changes up to `rev`."""
         return SyncToken(rev, purge_count % PURGES if rev < purged_rev else None)

@@ -7,23 +7,21 @@ from flask import Blueprint, Response, g, jsonify, request
 
 from ..contracts import Contract
 from ..db.database import Record
-from ..errors import FieldError, Problem, not_found, precondition_failed, validation_problem
+from ..errors import Problem, field_error, not_found, validation_problem
 from ..parsing import JSON, MERGE_PATCH, has_body, parse_body, parse_query
+from ..validation import NO_QUERY, parse_uuid
 from .etags import if_match_revs, if_none_match_matches, list_etag, task_etag
-from .queries import ChangesQuery, Cursor, Filters, ListQuery, QuerySchema
-from .schemas import CompletionSchema, changes_schema, creation_schema, parse_uuid
+from .queries import ChangesQuery, Cursor, Filters, ListQuery
+from .schemas import CompletionSchema, changes_schema, creation_schema
 from .statements import TaskStatements
 from .store import Revs, TaskStore, WriteResult
 from .sync import SyncToken
-
-FROM_THE_FUTURE = [FieldError("out_of_range", "must be a rev that an answer gave.")]
 
 
 def tasks_blueprint(contract: Contract) -> Blueprint:
     """The routes of one contract."""
     blueprint = Blueprint(contract.name, __name__, url_prefix=contract.prefix)
     views = TaskViews(contract, TaskStatements(contract))
-    completion_method, segment, completion_view = contract.completion
     one = contract.task_rule
     for rule, method, name in (
         ("", "GET", "list_tasks"),
@@ -34,7 +32,7 @@ def tasks_blueprint(contract: Contract) -> Blueprint:
         (one, "PATCH", "patch_task"),
         (one, "DELETE", "delete_task"),
         (f"{one}/restore", "POST", "restore_task"),
-        (f"{one}/{segment}", completion_method, f"{completion_view}_task"),
+        (f"{one}/{contract.completion}", contract.completion_method, f"{contract.completion}_task"),
     ):
         blueprint.add_url_rule(rule, name, getattr(views, name), methods=[method])
     return blueprint
@@ -46,7 +44,6 @@ class TaskViews:
     def __init__(self, contract: Contract, statements: TaskStatements) -> None:
         self._contract = contract
         self._statements = statements
-        self._no_query = QuerySchema()
         self._list_query = ListQuery()
         self._changes_query = ChangesQuery()
         self._creation = creation_schema(contract)()
@@ -90,7 +87,7 @@ class TaskViews:
         result = self._store.create(**new)
         task = result.task
         if task is None or result.deleted:
-            raise Problem(409, "conflict", "A task with this id lies in the trash.")
+            raise Problem("conflict")
         if not result.changed:
             return self._task(task)
         return self._task(task, 201, Location=f"{_request_path()}/{task['id']}")
@@ -105,9 +102,9 @@ class TaskViews:
         position, limit = SyncToken.decode(query["since"]), query["limit"]
         page = self._store.changes(position.rev, limit + 1)
         if not position.could_have_been_issued(page.owner_rev, page.purged_rev):
-            raise validation_problem(status, "parameter", {"since": FROM_THE_FUTURE})
+            raise validation_problem(status, "parameter", {"since": field_error("unknown_rev")})
         if position.is_expired(page.purged_rev, page.purge_count):
-            raise Problem(410, "sync_expired", "Deletions since then were purged; start again from 0.")
+            raise Problem("sync_expired")
         more = len(page.tasks) > limit
         changed = page.tasks[:limit]
         deleted = [{"id": task["id"], "rev": task["rev"]} for task in changed if task["deleted"]]
@@ -174,11 +171,11 @@ class TaskViews:
         if result.task is None or (result.deleted and not restored):
             raise not_found()
         if not result.changed and revs is not None and result.task["rev"] not in revs:
-            raise precondition_failed(task_etag(result.task["rev"]))
+            raise Problem("precondition_failed", headers={"ETag": task_etag(result.task["rev"])})
         return result.task
 
     def _refuse_query(self) -> None:
-        parse_query(self._no_query, self._contract.invalid_status)
+        parse_query(NO_QUERY, self._contract.invalid_status)
 
     def _list_etag(self, version: int, query: Record) -> str:
         return list_etag(g.user_id, version, self._contract.name, sorted(query.items()))

@@ -11,7 +11,7 @@ import pytest
 import requests
 from werkzeug.http import HTTP_STATUS_CODES
 
-from app.errors import SENTENCES
+from app.errors import ERRORS
 from app.headers import SECURITY_HEADERS
 from tests.drills.conftest import lasting_port
 from tests.nginx import command, needs_nginx, nginx
@@ -39,7 +39,7 @@ def expect_problem(answer: requests.Response, status: int, code: str, retry_afte
         "code": code,
         "request_id": REQUEST_ID,
     }
-    assert detail == SENTENCES[status][1] if status in SENTENCES else detail.endswith(".")
+    assert detail == ERRORS[code].detail if code in ERRORS else detail.endswith(".")
     on_v1 = "/v1/" in (answer.request.url or "")
     assert error == ({"code": code, "message": detail, "details": None} if on_v1 else None)
     assert answer.headers["X-Request-ID"] == REQUEST_ID

@@ -396,7 +396,7 @@ def test_a_key_that_arrives_between_two_looks_is_not_taken_for_unknown(
             return default
 
     keys._keys = Late()
-    keys._began_at = clock()
+    keys._started_at = clock()
     try:
         found = keys.find("key-1")
     except KeysUnavailable:

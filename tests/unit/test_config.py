@@ -65,10 +65,12 @@ BAD: dict[str, tuple[dict[str, str], str]] = {
             "DB_POOL_TIMEOUT",
             "ACCESS_TOKEN_EXPIRE_MINUTES",
             "WEB_CONCURRENCY",
+            "THREADS",
         )
         for value in ("0", "-1", "+5", "1.5", "1e3", "five", "0x10", "٣", "²", "5 5", "9" * 30)
     },
     "PORT beyond the last": ({"PORT": "65536"}, "PORT"),
+    "THREADS beyond 64": ({"THREADS": "65"}, "THREADS"),
 }
 
 
@@ -83,6 +85,22 @@ def test_a_bad_setting_is_refused_by_its_name_and_not_repeated(name: str) -> Non
     assert "\n" not in message
     secrets = [value for key, value in (GOOD | settings).items() if "SECRET" in key and value.strip()]
     assert not [text for text in (*secrets, PASSWORD) if text.strip() in message]
+
+
+@pytest.mark.parametrize(
+    ("settings", "threads", "pool_size"),
+    [
+        ({}, 6, 6),
+        ({"THREADS": "12"}, 12, 12),
+        ({"DB_POOL_SIZE": "3"}, 6, 3),
+        ({"THREADS": "64", "DB_POOL_SIZE": "10"}, 64, 10),
+    ],
+)
+def test_the_pool_has_a_connection_for_each_thread_unless_it_is_set(
+    settings: dict[str, str], threads: int, pool_size: int
+) -> None:
+    loaded = Settings.load(GOOD | settings)
+    assert (loaded.threads, loaded.pool_size) == (threads, pool_size)
 
 
 def test_a_missing_secret_is_refused() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from app.parsing import MAX_BODY
+from app.limits import MAX_BODY
 from tests.live import environment
 
 NEEDED = ("requirements.txt", "wsgi.py", "gunicorn.conf.py", "docs/api.md", "app", "migrations")

@@ -1,0 +1,105 @@
+"""A task's fields, each declared once: statements, bodies, responses and examples follow from them."""
+
+from typing import Any, NamedTuple
+
+from marshmallow import fields, validate
+
+from ..contracts import CONTRACTS, Contract
+from ..db.models import Task, utc
+from ..limits import MAX_DESCRIPTION, MAX_TITLE
+from ..validation import Length, StrictBoolean, Text, TrimmedText, Uuid, refuse_nul
+
+# JSON Schema patterns (ECMA-262) for the document.
+NO_NUL = r"^[^\u0000]*$"
+NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+EXAMPLE_ID = "0199d2f4-8c6b-7c3e-9a51-3f0f6f2f7d10"
+EXAMPLE_TIME = "2026-11-21T09:30:00.125000Z"
+
+
+class TaskField(NamedTuple):
+    """One field of a task on one mount.
+
+    `name` is its name in JSON, `column` what a statement selects for it, `output` its schema in a response,
+    if it is `shown`. `input` validates it in a body, under the column's name; None if a client cannot set it.
+    A field with `only_on_create` cannot be changed later.
+    """
+
+    name: str
+    column: Any
+    output: fields.Field[Any]
+    example: Any
+    input: fields.Field[Any] | None = None
+    only_on_create: bool = False
+    shown: bool = True
+
+
+def always(field: type[fields.Field[Any]], about: str = "", **kwargs: Any) -> fields.Field[Any]:
+    """A member that every response has."""
+    metadata = kwargs.pop("metadata", {}) | ({"description": about} if about else {})
+    return field(required=True, metadata=metadata, **kwargs)
+
+
+def rev_field(about: str, low: int = 0) -> fields.Field[Any]:
+    """A rev that every response has, of at least `low`."""
+    return always(fields.Integer, about, validate=validate.Range(min=low), metadata={"format": "int64"})
+
+
+def task_fields(contract: Contract) -> tuple[TaskField, ...]:
+    """A task's fields on a mount, in the order of its JSON."""
+    return (
+        TaskField(
+            "id",
+            Task.id,
+            always(fields.UUID, "Made by the server (version 7), or sent by the client."),
+            EXAMPLE_ID,
+            Uuid(metadata={"format": "uuid", "description": "Your own id, so that it can be sent again."}),
+            only_on_create=True,
+        ),
+        TaskField(
+            "user_id",
+            Task.user_id,
+            always(fields.String, "The owner."),
+            "alice",
+            shown=contract.shows_owner,
+        ),
+        TaskField(
+            "title",
+            Task.title,
+            always(fields.String, validate=validate.Length(1, MAX_TITLE)),
+            "Buy milk",
+            TrimmedText(
+                required=True,
+                validate=[Length(1, MAX_TITLE), refuse_nul],
+                metadata={"pattern": NOT_BLANK, "description": "White space around it is cut off."},
+            ),
+        ),
+        TaskField(
+            contract.text_field,
+            Task.description,
+            # A longer text may come from another mount.
+            always(
+                fields.String, validate=validate.Length(max=max(MAX_DESCRIPTION.values())), allow_none=True
+            ),
+            "Two litres, not the small ones",
+            Text(
+                allow_none=True,
+                validate=[Length(max=contract.text_limit), refuse_nul],
+                metadata={"pattern": NO_NUL, "description": "Kept as sent."},
+            ),
+        ),
+        TaskField("completed", Task.completed, always(fields.Boolean), False, StrictBoolean()),
+        TaskField(
+            "rev", Task.rev, rev_field("The owner's `rev` at the last write: the task's version.", 1), 42
+        ),
+        TaskField("created_at", utc(Task.created_at), always(fields.DateTime), EXAMPLE_TIME),
+        TaskField("updated_at", utc(Task.updated_at), always(fields.DateTime), EXAMPLE_TIME),
+    )
+
+
+# Ignored in a change, so that a client may send back a task as it received it.
+READ_ONLY = frozenset(
+    field.name
+    for contract in CONTRACTS
+    for field in task_fields(contract)
+    if field.input is None or field.only_on_create
+)

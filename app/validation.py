@@ -1,0 +1,124 @@
+"""Strict marshmallow fields, whose errors come from the registry, and the query that has no parameter."""
+
+import re
+from typing import Any, ClassVar
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from .errors import field_error
+
+# RFC 9562, section 4, in either letter case; no braces, no URN, no bare digits.
+UUID = re.compile("-".join(f"[0-9a-fA-F]{{{n}}}" for n in (8, 4, 4, 4, 12)))
+
+
+def parse_uuid(text: str) -> str | None:
+    """The UUID in lower case, or None if `text` is not one."""
+    return text.lower() if UUID.fullmatch(text) else None
+
+
+def refuse_nul(value: str) -> None:
+    """Refuse a NUL character, which PostgreSQL's text cannot hold."""
+    if "\0" in value:
+        raise ValidationError(field_error("nul"))
+
+
+class Length(validate.Length):
+    """marshmallow's Length, with errors from the registry."""
+
+    def __call__(self, value: Any) -> Any:
+        if self.min and len(value) < self.min:
+            raise ValidationError(field_error("empty"))
+        if self.max and len(value) > self.max:
+            raise ValidationError(field_error("too_long", limit=self.max))
+        return value
+
+
+class Text(fields.String):
+    """A string; null only where `allow_none` is set."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own way
+        "required": field_error("required"),
+        "null": field_error("not_a_string"),
+        "invalid": field_error("not_a_string"),
+    }
+
+
+class TrimmedText(Text):
+    """A string, without the white space around it."""
+
+    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
+        return super()._deserialize(*args, **kwargs).strip()
+
+
+class StrictBoolean(fields.Boolean):
+    """A JSON boolean; marshmallow's Boolean also accepts "yes" and 1."""
+
+    default_error_messages = {  # noqa: RUF012
+        "required": field_error("required"),
+        "null": field_error("not_a_boolean"),
+        "invalid": field_error("not_a_boolean"),
+    }
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class Uuid(fields.String):
+    """A UUID as a string in lower case."""
+
+    default_error_messages = {  # noqa: RUF012
+        "null": field_error("not_a_uuid"),
+        "invalid": field_error("not_a_uuid"),
+    }
+
+    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
+        uuid = parse_uuid(super()._deserialize(*args, **kwargs))
+        if uuid is None:
+            raise self.make_error("invalid")
+        return uuid
+
+
+class QueryBoolean(fields.Boolean):
+    """`true` or `false` in a query, in any letter case."""
+
+    default_error_messages = {"invalid": field_error("not_a_boolean")}  # noqa: RUF012
+
+    def __init__(self, about: str, **kwargs: Any) -> None:
+        super().__init__(metadata={"description": about}, **kwargs)
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
+        try:
+            return {"true": True, "false": False}[value.lower()]
+        except KeyError:
+            raise self.make_error("invalid") from None
+
+
+class BoundedInteger(fields.Integer):
+    """A whole number from `low` to `high` in ASCII digits; marshmallow's Integer also accepts 1.5."""
+
+    def __init__(self, low: int, high: int, about: str, **kwargs: Any) -> None:
+        super().__init__(metadata={"description": about, "minimum": low, "maximum": high}, **kwargs)
+        self.low, self.high = low, high
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
+        if not (re.fullmatch("[0-9]{1,18}", value) and self.low <= int(value) <= self.high):
+            raise ValidationError(field_error("out_of_range", low=self.low, high=self.high))
+        return int(value)
+
+
+class QuerySchema(Schema):
+    """The query of an address that takes no parameter, and the base of the others."""
+
+    class Meta:
+        """Refuse unknown parameters."""
+
+        unknown = RAISE
+
+    error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "unknown": field_error("unknown_parameter")[0]
+    }
+
+
+NO_QUERY = QuerySchema()
