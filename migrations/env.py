@@ -1,5 +1,6 @@
 """Alembic's entry point: the engine and the tables are those of the application."""
 
+import time
 from logging.config import fileConfig
 
 import sqlalchemy as sa
@@ -20,16 +21,24 @@ if context.is_offline_mode():
         context.run_migrations()
 else:
     with db.engine.connect() as connection:
-        # Closed afterwards, not pooled: it has no time limits and, on SQLite, no foreign keys, which would
-        # forbid to replace a table.
+        # Closed afterwards, not pooled: it has no time limits, holds a lock and, on SQLite, ignores foreign
+        # keys, which would forbid to replace a table.
         connection.detach()
         clear_timeouts(connection)
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-            connection.commit()
-        context.configure(connection=connection, target_metadata=db.metadata, compare_server_default=True)
+        else:
+            # Hosts that are deployed at once take turns, and the second finds nothing left to do. It asks again
+            # and again: an open transaction that waits would stop CREATE INDEX CONCURRENTLY.
+            while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))).scalar_one():
+                connection.commit()
+                time.sleep(0.5)
+        connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=db.metadata,
+            compare_server_default=True,
+            transaction_per_migration=True,
+        )
         with context.begin_transaction():
-            if connection.dialect.name == "postgresql":
-                # Two hosts that are deployed at once take turns; the second finds nothing left to do.
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             context.run_migrations()

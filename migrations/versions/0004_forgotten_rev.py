@@ -21,6 +21,7 @@ def upgrade():
 def downgrade():
     # Old code would show them again.
     op.execute(
-        "DELETE FROM tasks WHERE rev <= (SELECT forgotten_rev FROM users WHERE users.id = tasks.user_id)"
+        "DELETE FROM tasks WHERE EXISTS "
+        "(SELECT 1 FROM users WHERE tasks.user_id = users.id AND tasks.rev <= users.forgotten_rev)"
     )
     op.drop_column("users", "forgotten_rev")
