@@ -28,9 +28,10 @@ else:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         else:
-            # Hosts that are deployed at once take turns, and the second finds nothing left to do. It asks again
-            # and again: an open transaction that waits would stop CREATE INDEX CONCURRENTLY.
-            while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))).scalar_one():
+            # Hosts that are deployed at once take turns, and the second finds nothing left to do. It asks
+            # again and again, as a transaction that waits would stop CREATE INDEX CONCURRENTLY.
+            lock = sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))
+            while not connection.execute(lock).scalar_one():
                 connection.commit()
                 time.sleep(0.5)
         connection.commit()
