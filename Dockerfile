@@ -1,5 +1,5 @@
 FROM python:3.13-slim AS packages
-# The same path as in the image below: the scripts of an environment name it.
+# The same path as in the final image, because scripts of a virtual environment contain it.
 RUN python -m venv /srv/venv
 COPY requirements.txt /tmp/requirements.txt
 # Wheels only, so that no build tools are needed.
@@ -15,20 +15,20 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     FLASK_APP=wsgi.py \
     HOST=0.0.0.0 \
     PORT=8000
-# By number, so that a cluster can see that it is not root.
+# A numeric user lets Kubernetes verify that it is not root.
 RUN groupadd --gid 10001 tasks \
     && useradd --uid 10001 --gid tasks --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin tasks \
     && install -d -o tasks -g tasks -m 0700 /srv/tasks/instance
 WORKDIR /srv/tasks
 COPY --from=packages /srv/venv /srv/venv
-COPY wsgi.py gunicorn.conf.py ./
+COPY pyproject.toml wsgi.py gunicorn.conf.py ./
 COPY docs/api.md docs/
 COPY migrations migrations
 COPY app app
-# The code belongs to root: the service cannot change it.
+# Root owns the code, so the service cannot change it.
 RUN python -m compileall -q app migrations wsgi.py
 USER 10001:10001
-# Where SQLite lies when no DATABASE_URL names another database.
+# SQLite stores its file here unless DATABASE_URL names another database.
 VOLUME /srv/tasks/instance
 EXPOSE 8000
 STOPSIGNAL SIGTERM

@@ -7,28 +7,28 @@ ARGS ?=
 CHROMIUM ?= chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test drill browser-test chromium client drill bench bench-quick lint format openapi lock clean
+.PHONY: help run test drill browser-test chromium client bench bench-quick lint format audit openapi lock image clean
 
-help: ## say what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
 
-run: .venv/run .env ## install, migrate, serve on http://127.0.0.1:8000 and print a request to try
+run: .venv/run .env ## install, migrate, serve http://127.0.0.1:8000 and print a first request
 	@$(BIN)/flask db upgrade
 	@PORT=$(PORT) HOST=$(HOST) $(BIN)/flask welcome
 	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/gunicorn wsgi:app
 
-test: .venv/dev ## install and run every test, on SQLite and PostgreSQL; ARGS goes to pytest
+test: .venv/dev ## install and run the tests on SQLite and PostgreSQL; ARGS goes to pytest
 	@$(BIN)/pytest $(ARGS)
 
-drill: .venv/dev ## break databases, workers and disks under a steady load, and print what came of it
+drill: .venv/dev ## break databases, workers and disks under steady load and print the results
 	@$(BIN)/pytest tests/drills -rs $(ARGS)
 
-browser-test: chromium .venv/browser ## try /docs in the machine's chromium; CHROMIUM names another
+browser-test: chromium .venv/browser ## test /docs in Chromium; CHROMIUM names the program
 	@CHROMIUM="$$(command -v "$(CHROMIUM)")" $(BIN)/pytest tests/browser $(ARGS)
 
 chromium:
 	@command -v "$(CHROMIUM)" >/dev/null || { \
-	  echo "No browser: apt-get install chromium, or name one with: make browser-test CHROMIUM=/path/to/chromium" >&2; exit 1; }
+	  echo "Chromium was not found. Install it (apt-get install chromium) or run: make browser-test CHROMIUM=/path/to/chromium" >&2; exit 1; }
 
 lint: .venv/dev ## check style, types and the direction of imports
 	@$(BIN)/ruff check .
@@ -36,30 +36,34 @@ lint: .venv/dev ## check style, types and the direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-format: .venv/dev ## put the code into shape
+format: .venv/dev ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-openapi: .venv/dev ## write docs/openapi.json anew
+audit: .venv/dev ## look up known vulnerabilities of the pinned packages; needs https://pypi.org
+	@$(BIN)/uvx pip-audit@2.10.1 --strict --no-deps --disable-pip --requirement requirements.txt \
+	  || { echo "make audit reports vulnerabilities above; without access to https://pypi.org it cannot look them up." >&2; exit 1; }
+
+openapi: .venv/dev ## regenerate docs/openapi.json
 	@BETTER_AUTH_SECRET=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))') BETTER_AUTH_URL= JWT_JWKS_URL= \
 	  $(BIN)/flask openapi --output docs/openapi.json
 
-client: .venv/dev ## make a TypeScript and a Python client and run them against a live server; needs node
-	@{ node -v && npm -v; } >/dev/null 2>&1 || { echo "make client needs node 20.19 or later, with npm: https://nodejs.org/en/download"; exit 1; }
+client: .venv/dev ## generate a TypeScript and a Python client and run them against a live server; needs Node.js
+	@{ node -v && npm -v; } >/dev/null 2>&1 || { echo "make client needs Node.js 20.19 or later with npm: https://nodejs.org/en/download"; exit 1; }
 	@rm -rf $(CLIENTS)/generated
 	@cd $(CLIENTS) && npm ci --silent && for step in lint types compile; do npm run --silent $$step || exit; done
 	@$(BIN)/uvx openapi-python-client@0.29.1 generate --fail-on-warning --path docs/openapi.json \
 	  --output-path $(CLIENTS)/generated/tasks-api-client
 	@$(BIN)/python -m tests.client
 
-bench: .venv/dev .venv-bench/done ## compare with a FastAPI peer, write docs/performance.md
+bench: .venv/dev .venv-bench/done ## compare with a FastAPI peer and update docs/performance.md
 	@$(BIN)/python -m bench.run
 	@$(BIN)/python -m bench.growth
 
-bench-quick: .venv/dev .venv-bench/done ## compare in short, under two minutes; fails below 3/4 of the goals
+bench-quick: .venv/dev .venv-bench/done ## compare in under two minutes; fails below three quarters of a goal
 	@$(BIN)/python -m bench.run --quick
 
-lock: .venv/dev ## renew the pinned versions of all requirements
+lock: .venv/dev ## upgrade the pinned versions of all requirements
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
@@ -70,32 +74,36 @@ lock: .venv/dev ## renew the pinned versions of all requirements
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" -c requirements.txt bench/requirements.in -o bench/requirements.txt
 
-clean: ## remove what the other targets made, but neither .env nor the data in instance/
+image: ## build the container image, labelled with the version from pyproject.toml
+	@version=$$($(PYTHON) -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])') && \
+	  docker build --label org.opencontainers.image.version=$$version --tag tasks-api:$$version --tag tasks-api .
+
+clean: ## remove what the other targets created; keeps .env and the data in instance/
 	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed; name one with: make PYTHON=python3.12 …")'
-	@echo "Making .venv (once) …"
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is required. Choose one with: make PYTHON=python3.12 …")'
+	@echo "Creating .venv …"
 	@$(PYTHON) -m venv .venv
 
 .venv/run: requirements.txt | .venv/bin/python
-	@echo "Installing what it takes to run …"
+	@echo "Installing the packages to run the service …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt | .venv/bin/python
-	@echo "Installing what it takes to test …"
+	@echo "Installing the packages to test the service …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 .venv/browser: tests/browser/requirements.txt .venv/dev
-	@echo "Installing what it takes to test in a browser …"
+	@echo "Installing the packages to test in a browser …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r tests/browser/requirements.txt
 	@touch $@
 
 .venv-bench/done: bench/requirements.txt | .venv/bin/python
-	@echo "Installing what the peer takes …"
+	@echo "Installing the packages of the FastAPI peer …"
 	@$(BIN)/python -m venv .venv-bench
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
@@ -103,4 +111,4 @@ clean: ## remove what the other targets made, but neither .env nor the data in i
 .env:
 	@umask 077 && test -n "$$BETTER_AUTH_URL$$JWT_JWKS_URL" && touch $@ || { \
 	  $(PYTHON) -c 'import secrets; print("BETTER_AUTH_SECRET=" + secrets.token_hex(32))' > $@.new && mv $@.new $@ && \
-	  echo "Made a secret in .env."; }
+	  echo "Created .env with a new secret."; }

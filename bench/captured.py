@@ -1,4 +1,4 @@
-"""The statements that the product sends, as its driver writes them into the protocol."""
+"""Captures the statements that the product sends to PostgreSQL."""
 
 import random
 import re
@@ -16,7 +16,7 @@ from bench.workload import MARK, Cell, Owner
 
 
 class Sent(NamedTuple):
-    """A statement with its values in it."""
+    """A statement with its values inserted."""
 
     text: str
     in_transaction: bool
@@ -24,7 +24,7 @@ class Sent(NamedTuple):
 
 @contextmanager
 def watch() -> Iterator[list[Sent]]:
-    """Collect what is sent to PostgreSQL meanwhile."""
+    """Collect the statements that are sent to PostgreSQL inside the context."""
     sent: list[Sent] = []
 
     execute = TimeoutCursor.execute
@@ -39,7 +39,7 @@ def watch() -> Iterator[list[Sent]]:
 
 
 def ask(app: Flask, request: bytes) -> TestResponse:
-    """Let the application answer a prepared request."""
+    """Return the application's response to a prepared request."""
     head, _, body = request.decode().partition("\r\n\r\n")
     first, *lines = head.split("\r\n")
     method, path, _ = first.split(" ")
@@ -48,9 +48,9 @@ def ask(app: Flask, request: bytes) -> TestResponse:
 
 
 def pgbench_script(app: Flask, cell: Cell, owner: Owner) -> str:
-    """The statements of one request as a pgbench script, over all the seed's users and tasks.
+    """Turn the statements of one request into a pgbench script over the users and tasks of the seed.
 
-    Only the users with equally many tasks are drawn, because the script knows one range of tasks.
+    The script draws only users with the same number of tasks, because it has one range of task numbers.
     """
     with watch() as sent:
         answer = ask(app, cell.request(owner, random.Random(7)))

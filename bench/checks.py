@@ -1,4 +1,4 @@
-"""That each server answers rightly, before anything is timed."""
+"""Checks the responses of each server before anything is measured."""
 
 import itertools
 from typing import Any
@@ -12,7 +12,7 @@ titles = (f"Checked {number}" for number in itertools.count(1))
 
 
 def check(port: int, alice: Owner, bob: Owner) -> None:
-    """Ask for everything that will be timed. Raises RuntimeError where an answer is not the right one."""
+    """Send every kind of request that is measured. Raises RuntimeError for a wrong response."""
     address = f"http://127.0.0.1:{port}/api/tasks"
 
     def ask(method: str, path: str, status: int, owner: Owner = alice, **kwargs: Any) -> Any:
@@ -42,13 +42,13 @@ def check(port: int, alice: Owner, bob: Owner) -> None:
     _want(changed["title"] == other and changed["updated_at"] > made["updated_at"], "the changed task")
     _want(ask("GET", f"/{made['id']}", 200) == changed, "what was stored")
     _want(ask("GET", f"?limit={PAGE}", 200)[0] == changed, "the new task at the list's head")
-    # So that the check of the next server finds the seed's title.
+    # Restore the seed's title for the check of the next server.
     ask("PATCH", path, 200, json={"title": "Another"})
     ask("PATCH", path, 200, json={"title": f"Task {last}"})
 
 
 def check_floor(port: int) -> None:
-    """The floor knows no users; only the shape of its answers is checked."""
+    """Check the shape of the floor's responses; it has no users."""
     address = f"http://127.0.0.1:{port}/api/tasks"
     _want(len(requests.get(address, timeout=10).json()) == PAGE, "the floor's list")
     for method, path, status in (("GET", "/1", 200), ("POST", "", 201), ("PATCH", "/1", 200)):
@@ -58,4 +58,4 @@ def check_floor(port: int) -> None:
 
 def _want(fine: bool, what: str) -> None:
     if not fine:
-        raise RuntimeError(f"not as it should be: {what}")
+        raise RuntimeError(f"wrong response: {what}")

@@ -1,4 +1,4 @@
-"""A small asyncio client: requests at a fixed rate, or from many connections that wait for each answer."""
+"""A small asyncio client that sends requests at a fixed rate, or one after another over many connections."""
 
 import asyncio
 import itertools
@@ -12,32 +12,32 @@ numbers = itertools.count(5_000_000_000)
 
 
 class Result:
-    """Statuses of the answers, and latencies in ms; a connection that broke counts as status 0."""
+    """Statuses and latencies (ms) of the responses; a broken connection counts as status 0."""
 
     def __init__(self) -> None:
         self.statuses: Counter[int] = Counter()
         self.latencies: list[float] = []
 
     def successes(self) -> float:
-        """The share of requests that were answered with 2xx."""
+        """The share of requests with a 2xx response, from 0 to 1."""
         good = sum(count for status, count in self.statuses.items() if 200 <= status < 300)
         return good / (self.statuses.total() or 1)
 
     def percentile(self, percent: float) -> float:
-        """The latency that so many percent of the answers do not exceed."""
+        """The latency in ms that `percent` of the responses do not exceed."""
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
 
 
 class Connection:
-    """A keep-alive connection, opened by its first request and again after one that failed."""
+    """A keep-alive connection, opened by its first request and reopened after a failure."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def status(self, request: bytes) -> int:
-        """Send a request and read its answer to the end."""
+        """Send a request, read the whole response and return its status."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await self._exchange(request)
@@ -46,7 +46,7 @@ class Connection:
             return 0
 
     def close(self) -> None:
-        """Close it, if it is open."""
+        """Close the connection if it is open."""
         if self._streams:
             self._streams[1].close()
         self._streams = None
@@ -65,7 +65,7 @@ class Connection:
 
 
 def fixed_rate(port: int, requests: list[bytes], rate: int, seconds: float) -> Result:
-    """Send at a fixed rate, whatever the answers do; a latency counts from the time the request was due."""
+    """Send `rate` requests per second; a latency counts from the time when its request was due."""
 
     async def send_all() -> Result:
         result = Result()
@@ -91,7 +91,7 @@ def fixed_rate(port: int, requests: list[bytes], rate: int, seconds: float) -> R
 
 
 def closed_loop(port: int, requests: list[bytes], connections: int, seconds: float) -> Result:
-    """Keep so many connections busy; each waits for its last answer, so that a late one counts too."""
+    """Keep `connections` busy for `seconds`; late responses count too."""
 
     async def send_all() -> Result:
         result = Result()

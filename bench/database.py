@@ -1,4 +1,4 @@
-"""The database's own limit: pgbench sends what the product sends, with no application before it."""
+"""The limit of the database: pgbench sends the statements of the product without an application."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from bench.seed import FIRST
 from bench.workload import TASKS, USERS
 from tests.postgres import find_install
 
-# As many as two workers have threads.
+# A few more than the threads of two workers.
 CLIENTS = 16
 DRAW = f"""\\set user random({FIRST}, {FIRST + USERS - 1})
 \\set task random({FIRST}, {FIRST + TASKS - 1})
@@ -17,11 +17,11 @@ DRAW = f"""\\set user random({FIRST}, {FIRST + USERS - 1})
 
 
 def transactions_per_second(url: str, script: str, seconds: float) -> float:
-    """How often a second PostgreSQL runs the script for CLIENTS connections."""
+    """Run the script over CLIENTS connections and return its transactions per second."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(DRAW + script)
         file.flush()
-        # The simple protocol and whole texts, as psycopg2 sends them.
+        # The simple protocol, as psycopg2 uses it.
         command = [f"{find_install()}/bin/pgbench", "--no-vacuum", "--protocol=simple", "--jobs=1"]
         command += [f"--client={CLIENTS}", f"--time={max(1, round(seconds))}", f"--file={file.name}", url]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout

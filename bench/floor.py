@@ -1,4 +1,4 @@
-"""The floor: fixed bytes, for what any WSGI application costs under the product's gunicorn settings."""
+"""The floor: a WSGI application that returns fixed bytes, under the product's gunicorn settings."""
 
 import json
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ STATUS = {"GET": "200 OK", "POST": "201 Created", "PATCH": "200 OK"}
 
 
 def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer fifty tasks to a list, one to anything else."""
-    # A body that is not read would be taken for the next request.
+    """Return fifty tasks for a list and one task for any other request."""
+    # An unread body would be parsed as the next request.
     if environ.get("CONTENT_LENGTH"):
         environ["wsgi.input"].read()
     method = environ["REQUEST_METHOD"]

@@ -1,6 +1,6 @@
-"""That growth costs nothing: the same requests over few and many tasks, and how PostgreSQL finds them.
+"""Measures the same requests over few and many tasks, and explains their statements.
 
-`python -m bench.growth`; it is part of `make bench`.
+Run it with `python -m bench.growth`; `make bench` includes it.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from tests.people import token
 from tests.postgres import scratch_database
 from tests.postgres import server as postgres_server
 
-# A page that a user of 100 tasks can fill from its middle on.
+# Small enough that the second half of 100 tasks fills a page.
 PAGE = 20
 COMPLETED = 5
 RECENT = 10
@@ -53,7 +53,7 @@ FILTERS = (
 
 
 class Place(NamedTuple):
-    """Where is measured: a database, and a user of it with so many tasks."""
+    """A database, and one of its users with a number of tasks."""
 
     name: str
     database: str
@@ -62,7 +62,7 @@ class Place(NamedTuple):
 
 
 def crowd(tasks_in_table: int, tasks: int = 100) -> Users:
-    """Users with a hundred tasks each, together so many."""
+    """Users with `tasks` tasks each that share a table of `tasks_in_table` tasks."""
     return Users(FIRST, tasks_in_table // tasks, tasks, tasks // COMPLETED)
 
 
@@ -87,23 +87,23 @@ PLACES = (
 
 
 class Client:
-    """A user's keep-alive connection."""
+    """A keep-alive connection with a user's token."""
 
     def __init__(self, port: int, owner_token: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self._headers = {"Authorization": f"Bearer {owner_token}"}
 
     def get(self, path: str, headers: dict[str, str]) -> tuple[int, bytes, str]:
-        """Status, body and entity tag."""
+        """Send a GET; return status, body and entity tag."""
         self._connection.request("GET", path, headers=self._headers | headers)
         answer = self._connection.getresponse()
         return answer.status, answer.read(), answer.headers.get("ETag", "")
 
 
 def questions(client: Client, place: Place) -> dict[str, Callable[[], None]]:
-    """What is timed, each checked once."""
+    """The requests to measure, by name; each is checked once."""
     first = f"/v1/tasks?limit={PAGE}"
-    # The cursor of the page before the middle: one walk there, in pages as long as they may be.
+    # Page to the middle, in pages of the largest size.
     deep, cursor = place.tasks // 2, ""
     while deep:
         limit = min(500, deep)
@@ -130,31 +130,31 @@ def questions(client: Client, place: Place) -> dict[str, Callable[[], None]]:
 
 
 def void(_answer: object) -> None:
-    """Nothing is done with a timed answer."""
+    """Discard a response."""
 
 
 def measure(
     asked: dict[Place, dict[str, Callable[[], None]]], rounds: int
 ) -> dict[tuple[str, str], list[float]]:
-    """Medians in ms of a few requests, of each question at each place in turns, round by round."""
+    """Measure each request at each place in turns; return medians in ms by request and place."""
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     for number in range(rounds + 1):
         for name in asked[PLACES[0]]:
-            # From another place each time, so that none always comes behind the same one.
+            # In random order, so that no place always follows the same one.
             for place in random.sample(PLACES, len(PLACES)):
                 took = []
                 for _ in range(15):
                     began = time.perf_counter()
                     asked[place][name]()
                     took.append((time.perf_counter() - began) * 1000)
-                # The first round only warms up.
+                # The first round is a warm-up.
                 if number:
                     times[name, place.name].append(median(took))
     return times
 
 
 def growth_table(times: dict[tuple[str, str], list[float]]) -> str:
-    """Milliseconds of each question at each place, and how they compare with the first place's."""
+    """Milliseconds of each request at each place, and their ratio to the first place."""
     names = list(dict.fromkeys(name for name, _ in times))
 
     def row(place: Place) -> list[str]:
@@ -167,13 +167,13 @@ def growth_table(times: dict[tuple[str, str], list[float]]) -> str:
         base = times[name, PLACES[0].name]
         return median(here / there for here, there in zip(times[name, place.name], base, strict=True))
 
-    return table(["the user's tasks of the table's", *names], map(row, PLACES))
+    return table(["tasks of the user, of the table", *names], map(row, PLACES))
 
 
 def statements(app: Flask, owner: Owner) -> dict[str, Sent]:
-    """The statements of the routes, by the request that sends them, for the user with most tasks."""
+    """The statements that each request sends for the user with the most tasks, by name."""
     middle, other = (f"/v1/tasks/{task_id(owner.number, FIRST + n)}" for n in (50_000, 50_001))
-    # Into the trash: three of those that are completed, and others.
+    # Delete three completed tasks, and others.
     for number in (19_999, 39_999, 59_999, *range(40)):
         ask(app, owner.request("DELETE", f"/v1/tasks/{task_id(owner.number, FIRST + number)}"))
 
@@ -190,9 +190,9 @@ def statements(app: Flask, owner: Owner) -> dict[str, Sent]:
         ("GET", "/api/me", None),
         ("POST", "/v1/tasks", {"title": "New"}),
         ("PATCH", middle, {"title": "Changed"}),
-        # It changes nothing, so that the task is looked for.
+        # Changes nothing, so that the task is looked up.
         ("PATCH", middle, {"title": "Changed"}),
-        # So that the first of these, explained, has something to change.
+        # Gives the first of these something to change when it is explained.
         ("PATCH", middle, {"title": "Back"}),
         ("POST", f"{middle}/toggle", None),
         ("DELETE", other, None),
@@ -216,13 +216,13 @@ def _collect(app: Flask, name: str, request: bytes, found: dict[str, Sent]) -> N
     for number, statement in enumerate(sent):
         text = statement.text
         if answer.status_code == 201 and answer.json:
-            # It is run once more to be explained, and an id that is there already is another case.
+            # EXPLAIN runs the statement again, and an existing id would take another path.
             text = text.replace(answer.json["task"]["id"], str(uuid.uuid4()))
         found.setdefault(f"{name}, {number + 1} of {len(sent)}", statement._replace(text=text))
 
 
 def explain(url: str, found: dict[str, Sent]) -> dict[str, list[str]]:
-    """Each statement's plan, run in a transaction that is taken back."""
+    """Explain each statement in a transaction that is rolled back."""
     plans = {}
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         for name, statement in found.items():
@@ -233,7 +233,7 @@ def explain(url: str, found: dict[str, Sent]) -> dict[str, list[str]]:
 
 
 def plan_table(plans: dict[str, list[str]]) -> str:
-    """What each statement uses, how many pages it looked at, and what ought not to be there."""
+    """Indexes, pages, time and unwanted steps of each statement."""
 
     def row(name: str, lines: list[str]) -> tuple[str, ...]:
         plan = "\n".join(lines)
@@ -252,16 +252,16 @@ def plan_table(plans: dict[str, list[str]]) -> str:
             ", ".join(dict.fromkeys(SLOW.findall(plan))) or "none",
         )
 
-    head = ("statement", "indexes", "pages", "ms", "sort, scan of a table, rows discarded")
+    head = ("statement", "indexes", "pages", "ms", "sorts, table scans, rows removed")
     return table(head, [row(*item) for item in plans.items()])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--port", type=int, default=8703, help="the first of three")
+    parser.add_argument("--port", type=int, default=8703, help="the first of three ports")
     args = parser.parse_args()
-    # So that the servers are stopped on the way out.
+    # Exit through the context managers, which stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     secret = secrets.token_hex(32)
     with ExitStack() as stack:
@@ -293,10 +293,10 @@ def main() -> int:
         plans = explain(urls["large"], statements(app, owner))
     text = "\n\n".join(
         [
-            "One client; milliseconds, medians (least to greatest) of rounds in turns, and in times of the "
-            "first row. The second row is another user like the first's: what differs there is noise.",
+            "One client. Milliseconds, median (minimum to maximum) of the rounds, and the ratio to the first "
+            "row. The second row is another user of the same kind: its difference is noise.",
             growth_table(times),
-            "`EXPLAIN (ANALYZE, BUFFERS)` of what is sent for the user with 100,000 tasks:",
+            "`EXPLAIN (ANALYZE, BUFFERS)` of the statements for the user with 100,000 tasks:",
             plan_table(plans),
         ]
     )

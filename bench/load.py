@@ -1,4 +1,4 @@
-"""Load on a server, by wrk where the machine has it."""
+"""Puts load on a server, with wrk if it is installed."""
 
 import itertools
 import json
@@ -13,13 +13,13 @@ from bench.client import closed_loop
 from bench.workload import MARK
 
 WRK = shutil.which("wrk")
-TOOL = "wrk" if WRK else "bench/client.py, as wrk is missing; it takes CPU from the servers"
-# Far apart, so that no run sends a number of another's.
+TOOL = "wrk" if WRK else "bench/client.py (wrk is not installed), which takes CPU from the servers"
+# Far apart, so that runs never send the same number.
 first_numbers = itertools.count(1_000_000_000, 10_000_000)
 
 
 class Load(NamedTuple):
-    """What came of a load; `failed` counts answers of 400 and above, and connections that broke."""
+    """The result of a load; `failed` counts errors (400 and above) and broken connections."""
 
     answers: int
     seconds: float
@@ -27,12 +27,12 @@ class Load(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Responses per second."""
         return self.answers / self.seconds
 
 
 def put(port: int, requests: list[bytes], seconds: float, connections: int) -> Load:
-    """Send the requests in turn over so many connections, each as soon as the one before is answered."""
+    """Send the requests in turn over `connections`, each as soon as the previous response has arrived."""
     return (_wrk if WRK else _own)(port, requests, seconds, connections)
 
 

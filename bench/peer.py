@@ -1,7 +1,7 @@
-"""The peer: FastAPI, SQLModel and psycopg2, as FastAPI's tutorials on SQL databases and on JWT write it.
+"""The peer: FastAPI, SQLModel and psycopg2, as in FastAPI's tutorials on SQL databases and JWT.
 
-It has no `rev`, no trash and no entity tags, so it does less than the product for each request. Its pool, its
-threads and its access log are the defaults.
+It has no `rev`, trash or entity tags, so it does less per request than the product. Its pool, threads and
+access log are the defaults.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What the kernel counts of a process and those below it: CPU time and memory."""
+"""CPU time and memory of processes, from /proc."""
 
 import os
 from pathlib import Path
@@ -8,14 +8,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Memory(NamedTuple):
-    """A process's memory in MB: resident, and with what it shares divided among the sharers."""
+    """Memory of a process in MB: resident (RSS) and proportional (PSS)."""
 
     rss: float
     pss: float
 
 
 def tree(pid: int) -> list[int]:
-    """The process and everything below it."""
+    """The process and all of its descendants."""
     parents = {int(folder.name): parent(int(folder.name)) for folder in Path("/proc").glob("[0-9]*")}
     found, new = [pid], [pid]
     while new:
@@ -25,13 +25,13 @@ def tree(pid: int) -> list[int]:
 
 
 def parent(pid: int) -> int:
-    """The process above; 0 for one that has ended."""
+    """The parent of a process; 0 if the process has ended."""
     fields = _stat(pid)
     return int(fields[1]) if fields else 0
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process's tree since it began, children that have ended included."""
+    """User and system time of a process and its descendants, including those that have ended."""
     return sum(sum(map(int, _stat(each)[11:15])) for each in tree(pid)) / TICKS
 
 
@@ -43,14 +43,14 @@ def memory(pid: int) -> Memory:
 
 
 def workers(pid: int) -> list[int]:
-    """The processes below a server's first one that answer requests."""
+    """The descendants of a server's first process that handle requests."""
     below = (each for each in tree(pid) if each != pid)
     return [each for each in below if b"resource_tracker" not in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
 def _stat(pid: int) -> list[str]:
     try:
-        # The name before the last bracket may hold spaces.
+        # The name in parentheses may contain spaces.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []

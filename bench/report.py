@@ -1,4 +1,4 @@
-"""Figures as Markdown, and the generated parts of docs/performance.md."""
+"""Formats figures as Markdown and writes the generated parts of docs/performance.md."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,18 +10,18 @@ PAGE = ROOT / "docs/performance.md"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; all columns but the first are flush right."""
+    """A Markdown table; all columns but the first are right-aligned."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
-    """Median and, behind it, the least and the greatest."""
+    """The median, then minimum and maximum in parentheses."""
     return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
 
 
 def write_part(name: str, text: str) -> None:
-    """Put `text` between the page's two marks of that name, or with them at its end."""
+    """Replace the part of the page between the markers `name`, or append it with new markers."""
     begin, end = (f"<!-- {name}: {word}, written by bench/ -->" for word in ("begin", "end"))
     part = f"{begin}\n\n{text.strip()}\n\n{end}"
     page = PAGE.read_text() if PAGE.exists() else "# Performance\n"

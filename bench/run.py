@@ -1,7 +1,6 @@
-"""Compare the product with its peer, with the floor and with what the database can do: `make bench`.
+"""Compares the product with the peer, the floor and the limit of the database: `make bench`.
 
-`--quick` asks the product and the peer only, takes under two minutes, and fails below
- three quarters of the goals' ratios.
+`--quick` measures product and peer only, in under two minutes, and fails below three quarters of a goal.
 """
 
 import argparse
@@ -34,7 +33,7 @@ from tests.postgres import server as postgres_server
 
 CONNECTIONS = 32
 GUARD = 0.75
-# CPU of the application, in times of the floor's.
+# CPU of the application, as a multiple of the floor's.
 CPU_GOALS = {"list": 3, "get": 2}
 RATE = 100
 P99_MS = 10
@@ -44,7 +43,7 @@ CROWD_SUCCESS = 0.99
 
 
 class Plan(NamedTuple):
-    """What is measured, and for how long: rounds, seconds for each turn, TCP ports from one on."""
+    """The servers to measure, the number of rounds, seconds per turn and the first TCP port."""
 
     names: tuple[str, ...]
     rounds: int
@@ -53,7 +52,7 @@ class Plan(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One server under one cell's load once: requests a second, CPU in µs for each of them."""
+    """One measurement of a server: requests per second, and CPU in µs per request."""
 
     rate: float
     app_us: float
@@ -64,7 +63,7 @@ Turns = dict[tuple[str, str], list[Turn]]
 
 
 class Bench(NamedTuple):
-    """Everything that runs."""
+    """The running database and servers."""
 
     url: str
     database_pid: int
@@ -76,7 +75,7 @@ class Bench(NamedTuple):
 
 @contextmanager
 def started(plan: Plan) -> Iterator[Bench]:
-    """PostgreSQL with the seed in it, and the plan's servers, each found to answer rightly."""
+    """Run PostgreSQL with the seed and the servers of the plan, and check their responses."""
     with ExitStack() as stack:
         url = stack.enter_context(scratch_database(stack.enter_context(postgres_server())))
         settings = {
@@ -108,7 +107,7 @@ def say(text: str) -> None:
 
 
 def turn(bench: Bench, server: Server, requests: list[bytes], seconds: float) -> Turn:
-    """Put load on one server. Raises RuntimeError where an answer was an error."""
+    """Put load on one server. Raises RuntimeError if a request failed."""
     app, database = server.cpu_seconds(), processes.cpu_seconds(bench.database_pid)
     load = put(server.port, requests, seconds, CONNECTIONS)
     if load.failed or not load.answers:
@@ -125,7 +124,7 @@ def database_turn(bench: Bench, script: str, seconds: float) -> Turn:
 
 
 def compare(bench: Bench, plan: Plan, scripts: dict[str, str]) -> Turns:
-    """Every cell on every server in turns, round by round, so that a slow moment meets them all."""
+    """Measure every cell on every server in turns, so that a slow moment affects all of them."""
     cells = {name: prepare(cell, bench.everybody) for name, cell in CELLS.items()}
     for requests in cells.values():
         for server in bench.servers.values():
@@ -142,19 +141,19 @@ def compare(bench: Bench, plan: Plan, scripts: dict[str, str]) -> Turns:
 
 
 def ratios(turns: Turns, cell: str) -> list[float]:
-    """Product to peer, round by round."""
+    """The ratio of product to peer in each round."""
     pairs = zip(turns[cell, "product"], turns[cell, "peer"], strict=True)
     return [product.rate / peer.rate for product, peer in pairs]
 
 
 def cpu_ratio(turns: Turns, cell: str) -> float:
-    """The application's CPU for a request in times of the floor's."""
+    """The CPU per request of the product, as a multiple of the floor's."""
     product, floor = (median(turn.app_us for turn in turns[cell, name]) for name in ("product", "floor"))
     return product / floor
 
 
 def ratio_table(turns: Turns) -> str:
-    """The one table."""
+    """The table of all cells."""
 
     def rate(cell: str, name: str) -> str:
         return f"{median(turn.rate for turn in turns[cell, name]):,.0f}" if turns[cell, name] else ""
@@ -187,7 +186,7 @@ def ratio_table(turns: Turns) -> str:
 
 
 def other_table(bench: Bench, seconds: float) -> tuple[str, list[str]]:
-    """Latency, memory and a crowd, of product and peer; and what the product missed."""
+    """The table of latency, memory and overload, and the goals that the product missed."""
     requests = prepare(CELLS["mixed"], bench.everybody)
     columns, missed = [], []
     for name in ("product", "peer"):
@@ -196,21 +195,22 @@ def other_table(bench: Bench, seconds: float) -> tuple[str, list[str]]:
         paced = fixed_rate(server.port, requests, RATE, seconds)
         workers = [processes.memory(pid) for pid in processes.workers(server.pid)]
         crowd = closed_loop(server.port, requests, CROWD, seconds)
+        statuses = sorted(crowd.statuses.items())
         columns.append(
             (
                 f"{paced.percentile(50):.1f} / {paced.percentile(99):.1f}",
                 ", ".join(f"{worker.rss:.0f} / {worker.pss:.0f}" for worker in workers),
                 f"{crowd.successes():.2%}",
                 f"{crowd.percentile(95):,.0f}",
-                ", ".join(f"{status or 'no answer'}: {n:,}" for status, n in sorted(crowd.statuses.items())),
+                ", ".join(f"{status or 'no response'}: {n:,}" for status, n in statuses),
             )
         )
         if name == "product":
             missed += missed_by(paced, crowd)
     rows = (
-        f"mixed at {RATE} requests a second: p50 / p99 in ms, from the time a request was due",
-        "memory of each worker: RSS / PSS in MB",
-        f"mixed from {CROWD} connections: answered with 2xx within {TIMEOUT_S} s",
+        f"mixed at {RATE} requests per second: p50 / p99 in ms, from the time when a request was due",
+        "memory per worker: RSS / PSS in MB",
+        f"mixed from {CROWD} connections: 2xx responses within {TIMEOUT_S} s",
         "… p95 in ms",
         "… by status",
     )
@@ -221,48 +221,48 @@ def missed_by(paced: Result, crowd: Result) -> list[str]:
     """The goals for latency and overload that were missed."""
     missed = []
     if paced.percentile(99) >= P99_MS or paced.successes() < 1:
-        missed.append(f"p99 at {RATE} requests a second: under {P99_MS} ms wanted")
+        missed.append(f"p99 at {RATE} requests per second: the goal is under {P99_MS} ms")
     server_errors = {status for status in crowd.statuses if status >= 500} - {503}
     if crowd.successes() < CROWD_SUCCESS or crowd.percentile(95) >= CROWD_P95_MS or server_errors:
         missed.append(
-            f"overload: {CROWD_SUCCESS:.0%} and p95 under {CROWD_P95_MS:,} ms wanted, no 5xx but 503"
+            f"overload: the goal is {CROWD_SUCCESS:.0%}, p95 under {CROWD_P95_MS:,} ms and no 5xx but 503"
         )
     return missed
 
 
 def missed_goals(turns: Turns, part: float = 1) -> list[str]:
-    """The ratios below that part of their goals."""
+    """The cells whose ratio is below `part` of the goal."""
     found = {cell: median(ratios(turns, cell)) for cell in CELLS}
     return [
-        f"{cell}: {ratio:.2f} times the peer, {goal * part:.2f} wanted"
+        f"{cell}: {ratio:.2f} times the peer, the goal is {goal * part:.2f}"
         for cell, ratio in found.items()
         if ratio < (goal := CELLS[cell].goal) * part
     ]
 
 
 def missed_cpu_goals(turns: Turns) -> list[str]:
-    """The cells that cost more CPU than so many times the floor's."""
+    """The cells that cost more CPU than their goal allows."""
     found = {cell: cpu_ratio(turns, cell) for cell in CPU_GOALS}
     return [
-        f"CPU of {cell}: {ratio:.2f} times the floor's, at most {CPU_GOALS[cell]} wanted"
+        f"CPU of {cell}: {ratio:.2f} times the floor's, the goal is at most {CPU_GOALS[cell]}"
         for cell, ratio in found.items()
         if ratio > CPU_GOALS[cell]
     ]
 
 
 def quick(plan: Plan) -> int:
-    """Print the ratios; 1 where one is below the guard."""
+    """Print the ratios; return 1 if one is below the guard, else 0."""
     with started(plan) as bench:
         turns = compare(bench, plan, {})
     rows = [(cell, spread(ratios(turns, cell), 2), goal, goal * GUARD) for cell, (_, goal) in CELLS.items()]
     print(table(["cell", "product ÷ peer", "goal", "fails below"], rows))
     missed = missed_goals(turns, GUARD)
-    print("\n".join(missed or ["All well above three quarters of their goals."]))
+    print("\n".join(missed or ["All ratios are above three quarters of their goals."]))
     return 1 if missed else 0
 
 
 def full(plan: Plan) -> int:
-    """Print everything, and write it into docs/performance.md."""
+    """Measure everything, print it and write it into docs/performance.md."""
     with started(plan) as bench:
         app = create_app(bench.settings | {"LOG_LEVEL": "WARNING"})
         single = {name: cell for name, cell in CELLS.items() if name != "mixed"}
@@ -272,11 +272,11 @@ def full(plan: Plan) -> int:
     missed = [*missed_goals(turns), *missed_cpu_goals(turns), *missed]
     lines = [
         f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL {bench.database_version}.",
-        f"Load by {TOOL} over {CONNECTIONS} connections. "
-        f"Medians (least to greatest) of {plan.rounds} rounds, {plan.seconds:g} s for each turn.",
+        f"Load from {TOOL} over {CONNECTIONS} connections. "
+        f"Median (minimum to maximum) of {plan.rounds} rounds, {plan.seconds:g} s per turn.",
         ratio_table(turns),
         others,
-        "Missed: " + "; ".join(missed) + "." if missed else "No goal was missed.",
+        "Missed goals: " + "; ".join(missed) + "." if missed else "All goals were met.",
     ]
     text = "\n\n".join(lines)
     print(text)
@@ -288,10 +288,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="product and peer only; fails below the guard")
     parser.add_argument("--rounds", type=int, default=None)
-    parser.add_argument("--seconds", type=float, default=None, help="for each turn")
-    parser.add_argument("--port", type=int, default=8700, help="the first of three")
+    parser.add_argument("--seconds", type=float, default=None, help="per turn")
+    parser.add_argument("--port", type=int, default=8700, help="the first of three ports")
     args = parser.parse_args()
-    # So that the servers are stopped on the way out.
+    # Exit through the context managers, which stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if args.quick:
         return quick(Plan(("product", "peer"), args.rounds or 3, args.seconds or 2, args.port))

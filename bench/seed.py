@@ -1,4 +1,4 @@
-"""The rows that are measured on, the same for product and peer, written by SQL."""
+"""Fills the databases of product and peer with the same rows, in SQL."""
 
 import subprocess
 from contextlib import closing
@@ -12,12 +12,12 @@ from app.extensions import db
 from bench.servers import PEER_PYTHON
 from tests.live import ROOT, environment
 
-# Numbers of users and of tasks have six digits, so that each id has one length and needs no padding.
+# Numbers of users and tasks have six digits, so that all ids have the same length.
 FIRST = 100_001
 
 
 class Users(NamedTuple):
-    """Some users with as many tasks each; every `completed_every`-th task is completed."""
+    """`number` users from `first` on with `tasks` tasks each; every `completed_every`-th one is completed."""
 
     first: int
     number: int
@@ -29,7 +29,7 @@ INSERT_USERS = """
 INSERT INTO users (id, rev, created_at)
 SELECT 'user-' || u, %(tasks)s, now() FROM generate_series(%(first)s, %(first)s + %(number)s - 1) AS u
 """
-# In the order of time, as tasks come in: those of one user lie in as many places as in real life.
+# In order of time, so that the tasks of one user are spread over the table as in real life.
 INSERT_TASKS = """
 INSERT INTO tasks (user_id, id, title, description, completed, rev, created_at, updated_at)
 SELECT 'user-' || u, ('00000000-0000-7000-8000-' || u || t)::uuid, 'Task ' || t,
@@ -48,17 +48,17 @@ SELECT id, user_id, title, description, completed, created_at, updated_at FROM t
 
 
 def user_id(user: int) -> str:
-    """The id of the user with that number."""
+    """The id of user number `user`."""
     return f"user-{user}"
 
 
 def task_id(user: int, task: int) -> str:
-    """The id of a user's task; both numbers count from FIRST."""
+    """The id of a user's task; both numbers start at FIRST."""
     return f"00000000-0000-7000-8000-{user}{task}"
 
 
 def migrate(settings: dict[str, str]) -> None:
-    """Make the product's tables."""
+    """Create the tables of the product."""
     app = create_app(settings)
     with app.app_context():
         upgrade()
@@ -66,13 +66,13 @@ def migrate(settings: dict[str, str]) -> None:
 
 
 def make_peer_tables(settings: dict[str, str]) -> None:
-    """Make the peer's tables."""
+    """Create the tables of the peer."""
     command = [str(PEER_PYTHON), "-m", "bench.peer"]
     subprocess.run(command, cwd=ROOT, env=environment(settings), check=True)
 
 
 def fill(url: str, people: list[Users], *, peer: bool = False) -> None:
-    """Insert the users and their tasks, for the peer too where that is wanted."""
+    """Insert the users and their tasks; with `peer` into the peer's table too."""
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         for users in people:
@@ -80,6 +80,6 @@ def fill(url: str, people: list[Users], *, peer: bool = False) -> None:
             cursor.execute(INSERT_TASKS, users._asdict())
         if peer:
             cursor.execute(COPY_TO_PEER)
-        # Before anything is timed, so that autovacuum has nothing to do meanwhile.
+        # Now, so that autovacuum does not run during the measurement.
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("CHECKPOINT")

@@ -1,4 +1,4 @@
-"""The servers that are measured, each as it is deployed: two workers, logs on."""
+"""Starts the measured servers as they are deployed: two workers, logs on."""
 
 import os
 import signal
@@ -27,20 +27,20 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class Server:
-    """A running server; `pid` is that of its first process."""
+    """A running server; `pid` is its first process."""
 
     name: str
     port: int
     pid: int
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its processes since they began."""
+        """CPU time of all its processes since their start."""
         return processes.cpu_seconds(self.pid)
 
 
 @contextmanager
 def serve(name: str, port: int, settings: dict[str, str], workers: int = 2) -> Iterator[Server]:
-    """Run one of COMMANDS with `settings`; stops it at the end."""
+    """Run one of COMMANDS with `settings`, and stop it at the end of the context."""
     command = [part.format(port=port, workers=workers) for part in COMMANDS[name]]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=quiet, stderr=quiet)
@@ -48,7 +48,7 @@ def serve(name: str, port: int, settings: dict[str, str], workers: int = 2) -> I
         deadline = time.monotonic() + START_S
         while len(processes.workers(process.pid)) < workers or not _answers(port):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"does not answer on port {port}: {' '.join(command)}")
+                raise RuntimeError(f"no response on port {port}: {' '.join(command)}")
             time.sleep(0.1)
         yield Server(name, port, process.pid)
     finally:
@@ -57,7 +57,7 @@ def serve(name: str, port: int, settings: dict[str, str], workers: int = 2) -> I
         try:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            # Its workers too: they would go on without it.
+            # Including the workers, which would outlive it.
             for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What is asked of the servers: the cells, each a list of requests of many users, ready to be sent."""
+"""The workload: kinds of requests (cells), prepared for many users."""
 
 import json
 import random
@@ -14,7 +14,7 @@ BIG_USER = FIRST + USERS
 BIG_USER_TASKS = 100_000
 PAGE = 50
 PREPARED = 4_000
-# In a request it becomes a number that was not sent before; both are ten characters long.
+# Replaced in each request by a new number of the same ten characters.
 MARK = "##########"
 
 
@@ -26,7 +26,7 @@ class Owner(NamedTuple):
     token: str
 
     def request(self, method: str, path: str, body: object = None) -> bytes:
-        """An HTTP request of this user, as bytes."""
+        """An HTTP request of this user as bytes."""
         lines = [
             f"{method} {path} HTTP/1.1",
             "Host: 127.0.0.1",
@@ -39,12 +39,12 @@ class Owner(NamedTuple):
         return "\r\n".join([*lines, "", text]).encode()
 
     def task_path(self, chance: random.Random) -> str:
-        """The path of one of the user's tasks."""
+        """The path of a random task of the user."""
         return f"/api/tasks/{task_id(self.number, FIRST + chance.randrange(self.tasks))}"
 
 
 def owners(secret: str) -> list[Owner]:
-    """All users of the seed, the big one last."""
+    """All users of the seed; the one with most tasks comes last."""
     numbers = range(FIRST, FIRST + USERS + 1)
     sizes = {BIG_USER: BIG_USER_TASKS}
     return [Owner(n, sizes.get(n, TASKS), token(secret, user_id(n), minutes=600)) for n in numbers]
@@ -72,13 +72,13 @@ def update_task(owner: Owner, chance: random.Random) -> bytes:
 
 
 def any_of_these(owner: Owner, chance: random.Random) -> bytes:
-    """Seven reads to three writes."""
+    """Seven reads for every three writes."""
     kinds = (list_tasks, get_task, create_task, update_task)
     return chance.choices(kinds, (35, 35, 15, 15))[0](owner, chance)
 
 
 class Cell(NamedTuple):
-    """A kind of load, with how many times as many requests as the peer the product is to answer."""
+    """A kind of load; `goal` is the ratio of the product's request rate to the peer's."""
 
     request: Callable[[Owner, random.Random], bytes]
     goal: float
@@ -94,6 +94,6 @@ CELLS = {
 
 
 def prepare(cell: Cell, everybody: list[Owner]) -> list[bytes]:
-    """Requests of users drawn at random, the same at each call."""
+    """Requests of random users, the same in every call."""
     chance = random.Random(7)
     return [cell.request(chance.choice(everybody), chance) for _ in range(PREPARED)]

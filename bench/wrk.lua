@@ -1,6 +1,6 @@
--- Sends the requests of a file in turn. A mark in a request becomes a number that was not sent before, so
--- that each update changes something.
--- Arguments: the file (requests with a NUL between), the mark, the first number.
+-- Sends the requests of a file in turn and replaces a mark in them by increasing numbers, so that each update
+-- changes something.
+-- Arguments: the file (requests separated by NUL), the mark, the first number.
 
 local requests = {}
 local sent = 0

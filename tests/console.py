@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tests.live import ROOT, environment, gunicorn
+from tests.live import ROOT, environment, free_port, gunicorn
 
-# The address that the pages name.
+# The address that the pages name, and that of a server which a page starts itself.
 ADDRESS = "http://127.0.0.1:8000"
+SECOND = "127.0.0.1:8001"
 END = "--- end of answer ---"
 # What differs from run to run: ids, times, request ids, tags of lists, and cursors without their padding.
 VARYING = re.compile(
@@ -51,9 +52,10 @@ def replay(page: Path, settings: Mapping[str, str]) -> list[Request]:
     """
     requests: list[Request] = []
     ours: dict[str, str] = {}
+    second = f"127.0.0.1:{free_port()}"
     with gunicorn(settings) as (address, _), Shell(environment(settings)) as shell:
         for command, printed in sessions(page):
-            sent = translated(command, ours).replace(ADDRESS, address)
+            sent = translated(command, ours).replace(ADDRESS, address).replace(SECOND, second)
             answer = shell.run(sent.replace(".venv/bin", str(Path(sys.executable).parent))).strip()
             for theirs, our in zip(VARYING.findall(printed), VARYING.findall(answer), strict=False):
                 ours.setdefault(theirs, our)
@@ -105,5 +107,6 @@ class Shell:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.run("kill $(jobs -p) 2>/dev/null; wait")
         self._bash.communicate(timeout=10)
         self._folder.cleanup()

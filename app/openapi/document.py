@@ -13,6 +13,7 @@ from marshmallow import Schema
 from werkzeug.routing import Rule
 
 from ..auth.hook import PUBLIC_BLUEPRINTS
+from ..config import VERSION
 from ..contracts import CONTRACTS, Contract, has_error_member
 from ..errors import ERRORS
 from ..tasks.fields import READ_ONLY
@@ -35,7 +36,6 @@ from .operations import (
 )
 from .responses import FIXED_RESPONSES, task_responses
 
-VERSION = "1.0.0"
 PROBLEM_JSON = "application/problem+json"
 DESCRIPTION = """\
 Each user's tasks, and nobody else's. A token of your sign-in service tells who asks: press **Authorize**,

@@ -1,6 +1,6 @@
 /**
  * The life of a task on each of the three mounts: `node generated/life-of-a-task.js <address> <token>`.
- * It stops at the first answer that is not the expected one.
+ * Exits at the first unexpected response.
  */
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
@@ -13,17 +13,17 @@ const [address = "http://127.0.0.1:8000", token = ""] = process.argv.slice(2);
 
 const client = createClient<paths>({ baseUrl: address, headers: { Authorization: `Bearer ${token}` } });
 
-const me = got("who I am", 200, await client.GET("/api/me"));
+const me = got("the user", 200, await client.GET("/api/me"));
 for (const live of [lifeOnV1, lifeOnApi, lifeOnUser]) await live(me.id);
 await strangers(me.id);
 
 async function lifeOnV1(): Promise<void> {
   console.log("/v1/tasks");
-  const { rev: since } = got("where sync begins", 200, await client.GET("/api/me"));
+  const { rev: since } = got("rev before the first write", 200, await client.GET("/api/me"));
 
   const body: Schemas["V1NewTask"] = { id: crypto.randomUUID(), title: "Buy milk", details: "Two litres" };
-  const { task } = got("create, with an id of one's own", 201, await client.POST("/v1/tasks", { body }));
-  const again = got("the same once more: nothing new", 200, await client.POST("/v1/tasks", { body }));
+  const { task } = got("create with your own id", 201, await client.POST("/v1/tasks", { body }));
+  const again = got("repeat the create", 200, await client.POST("/v1/tasks", { body }));
   assert.deepEqual(again.task, task);
   const other = await client.POST("/v1/tasks", { body: { title: "Buy tea" } });
   const { task: tea } = got("create another", 201, other);
@@ -45,7 +45,7 @@ async function lifeOnV1(): Promise<void> {
 
   const header = { "If-Match": seen };
   const patch = await client.PATCH("/v1/tasks/{id}", { params: { path, header }, body: { details: null } });
-  const { task: patched } = got("change what was seen", 200, patch);
+  const { task: patched } = got("update with If-Match", 200, patch);
   assert.deepEqual([patched.title, patched.details], ["Buy milk", null]);
   const late = await client.PATCH("/v1/tasks/{id}", { params: { path, header }, body: { title: "Buy rum" } });
   refused("change what was seen before that", 412, "precondition_failed", late);
@@ -75,7 +75,7 @@ async function lifeOnV1(): Promise<void> {
   empty("delete again", 204, await client.DELETE("/v1/tasks/{id}", { params: { path } }));
 }
 
-/** Change the title of a task that nobody else changed since `tag` came with it; tells what to show. */
+/** Change the title of a task unless it has changed since `tag`; returns a message to show. */
 async function rename(id: string, tag: string, title: string): Promise<string> {
   const params = { path: { id }, header: { "If-Match": tag } };
   const { data, error } = await client.PATCH("/v1/tasks/{id}", { params, body: { title } });
@@ -92,11 +92,11 @@ async function rename(id: string, tag: string, title: string): Promise<string> {
 
 async function lifeOnApi(): Promise<void> {
   console.log("/api/tasks");
-  const { rev: since } = got("where sync begins", 200, await client.GET("/api/me"));
+  const { rev: since } = got("rev before the first write", 200, await client.GET("/api/me"));
 
   const body: Schemas["ApiNewTask"] = { id: crypto.randomUUID(), title: "Buy milk", description: "Two litres" };
-  const task = got("create, with an id of one's own", 201, await client.POST("/api/tasks", { body }));
-  const again = got("the same once more: nothing new", 200, await client.POST("/api/tasks", { body }));
+  const task = got("create with your own id", 201, await client.POST("/api/tasks", { body }));
+  const again = got("repeat the create", 200, await client.POST("/api/tasks", { body }));
   assert.deepEqual(again, task);
   const tea = got("create another", 201, await client.POST("/api/tasks", { body: { title: "Buy tea" } }));
   assert.equal(tea.description, null);
@@ -116,7 +116,7 @@ async function lifeOnApi(): Promise<void> {
 
   const header = { "If-Match": seen };
   const patch = await client.PATCH("/api/tasks/{id}", { params: { path, header }, body: { description: null } });
-  const patched = got("change what was seen", 200, patch);
+  const patched = got("update with If-Match", 200, patch);
   assert.deepEqual([patched.title, patched.description], ["Buy milk", null]);
   const late = await client.PATCH("/api/tasks/{id}", { params: { path, header }, body: { title: "Buy rum" } });
   refused("change what was seen before that", 412, "precondition_failed", late);
@@ -126,7 +126,7 @@ async function lifeOnApi(): Promise<void> {
   const completed = await client.PATCH("/api/tasks/{id}/complete", completion);
   assert.equal(got("complete", 200, completed).completed, true);
   const flipped = await client.PATCH("/api/tasks/{id}/complete", { params: { path } });
-  assert.equal(got("flip", 200, flipped).completed, false);
+  assert.equal(got("toggle", 200, flipped).completed, false);
 
   const wrong = await client.PATCH("/api/tasks/{id}", { params: { path }, body: { title: "" } });
   const problem = refused("an empty title", 400, "validation_error", wrong);
@@ -147,14 +147,14 @@ async function lifeOnApi(): Promise<void> {
 
 async function lifeOnUser(user_id: string): Promise<void> {
   console.log("/api/{user_id}/tasks");
-  const { rev: since } = got("where sync begins", 200, await client.GET("/api/me"));
+  const { rev: since } = got("rev before the first write", 200, await client.GET("/api/me"));
   const all = { user_id };
 
   const body: Schemas["UserNewTask"] = { id: crypto.randomUUID(), title: "Buy milk", description: "Two litres" };
   const create = () => client.POST("/api/{user_id}/tasks", { params: { path: all }, body });
-  const task = got("create, with an id of one's own", 201, await create());
+  const task = got("create with your own id", 201, await create());
   assert.equal(task.user_id, user_id);
-  assert.deepEqual(got("the same once more: nothing new", 200, await create()), task);
+  assert.deepEqual(got("repeat the create", 200, await create()), task);
   const other = { params: { path: all }, body: { title: "Buy tea" } };
   const tea = got("create another", 201, await client.POST("/api/{user_id}/tasks", other));
   assert.equal(tea.description, null);
@@ -174,7 +174,7 @@ async function lifeOnUser(user_id: string): Promise<void> {
 
   const params = { path, header: { "If-Match": seen } };
   const patch = await client.PATCH("/api/{user_id}/tasks/{id}", { params, body: { description: null } });
-  const patched = got("change what was seen", 200, patch);
+  const patched = got("update with If-Match", 200, patch);
   assert.deepEqual([patched.title, patched.description], ["Buy milk", null]);
   const late = await client.PATCH("/api/{user_id}/tasks/{id}", { params, body: { title: "Buy rum" } });
   refused("change what was seen before that", 412, "precondition_failed", late);
@@ -184,7 +184,7 @@ async function lifeOnUser(user_id: string): Promise<void> {
   const completed = await client.PATCH("/api/{user_id}/tasks/{id}/complete", completion);
   assert.equal(got("complete", 200, completed).completed, true);
   const flipped = await client.PATCH("/api/{user_id}/tasks/{id}/complete", { params: { path } });
-  assert.equal(got("flip", 200, flipped).completed, false);
+  assert.equal(got("toggle", 200, flipped).completed, false);
 
   const wrong = await client.PATCH("/api/{user_id}/tasks/{id}", { params: { path }, body: { title: "" } });
   const problem = refused("an empty title", 400, "validation_error", wrong);

@@ -111,7 +111,7 @@ def test_the_tables_have_each_code_with_its_status_and_no_other(page: Path) -> N
     expected["validation_error"] = "400, on v1 422"
     assert told == expected
     assert len(rows) == len(told)
-    head, *field_codes = re.findall(r"^\| `(\w+)` \|", section(page, "### What is invalid"), re.MULTILINE)
+    head, *field_codes = re.findall(r"^\| `(\w+)` \|", section(page, "### Validation errors"), re.MULTILINE)
     assert (head, sorted(field_codes)) == ("code", sorted({error.code for error in FIELD_ERRORS.values()}))
 
 

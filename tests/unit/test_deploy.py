@@ -11,7 +11,10 @@ import pytest
 from app.limits import MAX_BODY
 from tests.live import environment
 
-NEEDED = ("requirements.txt", "wsgi.py", "gunicorn.conf.py", "docs/api.md", "app", "migrations")
+NEEDED = (
+    *("requirements.txt", "pyproject.toml", "wsgi.py", "gunicorn.conf.py", "docs/api.md"),
+    *("app", "migrations"),
+)
 KEPT_OUT = [
     *(".env", ".env.example", ".git/config", ".venv/bin/python", "instance/tasks.db"),
     *("app/.env", "app/.env.local", "app/tasks.db", "app/__pycache__/config.cpython-313.pyc"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
+from sqlalchemy import exc
 
 from app import create_app
 from app.extensions import db
@@ -148,6 +149,22 @@ def test_a_fault_is_logged_with_its_frames_and_without_its_message(make: Make, s
     assert any("in fail" in frame for frame in fault["traceback"])
     assert wrote not in out.getvalue()
     assert lines(out)[0]["status"] == 500
+
+
+def test_a_database_error_is_logged_with_its_first_line_alone(make: Make) -> None:
+    app, out = make()
+    wrote = " ".join(["what", "a", "user", "wrote"])
+    driver = Exception(f'null value in column "title"\nDETAIL:  Failing row contains ({wrote}).')
+
+    def fail() -> None:
+        raise exc.IntegrityError("INSERT INTO tasks", {"title": wrote}, driver)
+
+    app.before_request_funcs[None].append(fail)
+    assert app.test_client().get("/health").status_code == 500
+    fault = next(json.loads(line) for line in out.getvalue().splitlines() if '"error"' in line)
+    assert fault["message"] == 'database: Exception: null value in column "title"'
+    assert any("in fail" in frame for frame in fault["traceback"])
+    assert wrote not in out.getvalue()
 
 
 def test_in_a_terminal_lines_are_to_be_read(make: Make, secret: str) -> None:
