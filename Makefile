@@ -18,7 +18,7 @@ run: .venv/run .env ## install, migrate, serve http://127.0.0.1:8000 and print a
 	@PORT=$(PORT) HOST=$(HOST) exec $(BIN)/gunicorn wsgi:app
 
 test: .venv/dev ## install and run the tests on SQLite and PostgreSQL; ARGS goes to pytest
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n logical --dist worksteal $(ARGS)
 
 drill: .venv/dev ## break databases, workers and disks under steady load and print the results
 	@$(BIN)/pytest tests/drills -rs $(ARGS)

@@ -1,4 +1,4 @@
-"""How gunicorn runs the service; what stands on its command line wins."""
+"""gunicorn's settings for this service; its command line overrides them."""
 
 import contextlib
 import os
@@ -13,10 +13,10 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-# Not imported: workers load the application themselves, so that a reload (SIGHUP) takes new code.
+# Do not import the application: each worker loads it, so that a reload (SIGHUP) runs new code.
 app_config = runpy.run_path(str(Path(__file__).parent / "app" / "config.py"))
 try:
-    # Here, before any worker starts: one that cannot start would be started again and again.
+    # Validate settings in the master; otherwise gunicorn would restart a failing worker forever.
     settings = app_config["Settings"].load()
 except app_config["ConfigError"] as error:
     sys.exit(error.message)
@@ -89,15 +89,15 @@ class BoundedWorker(ThreadWorker):
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Take what a worker that ended had in hand out of the metrics."""
-    # Not before the folder below is named: the package looks for it when it is imported.
+    """Remove an exited worker's gauges from the metrics."""
+    # Import after the folder below is set: the package reads it on import.
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(_server: Any) -> None:
-    """Remove the workers' metrics."""
+    """Remove the folder of the workers' metrics."""
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
@@ -105,31 +105,31 @@ def on_exit(_server: Any) -> None:
 http_parser = "python"
 bind = f"{settings.host}:{settings.port}"
 workers = settings.workers
-# Threads, so that a client that is slow to read, and a database that is slow to answer, hold up nobody else.
+# With threads, a slow client or a slow statement does not block other requests.
 # DB_POOL_SIZE follows: connections beyond it would be opened and closed again and again.
 worker_class = BoundedWorker
 threads = settings.threads
 timeout = 30
 graceful_timeout = 25
-# More than the proxy's (deploy/nginx.conf), so that it is never the one to find its connection closed.
+# Longer than the proxy's (deploy/nginx.conf), so that the proxy closes idle connections first.
 keepalive = 5
-# Against what leaks over weeks; with jitter, so that not all workers start anew at once.
+# Restart workers against slow memory leaks; the jitter spreads the restarts.
 max_requests = 200_000
 max_requests_jitter = 20_000
-# Its socket has one path for each user of the machine, so a second server would take it from the first.
+# Its socket has one path for each user of the machine, so two servers would share it.
 control_socket_disable = True
 # The application writes the access log.
 accesslog = None
 errorlog = "-"
-# Its warnings quote requests that it could not read, and with them tokens.
+# Its warnings quote requests that it cannot parse, tokens included.
 loglevel = "error"
-# A long token or a large cookie reaches the application, which answers it as problem details.
+# Pass long tokens and large cookies on to the application, which responds with problem details.
 limit_request_field_size = 32_768
-# The proxies whose X-Forwarded-Proto counts, and no header of theirs sets the path's prefix.
+# Trust X-Forwarded-Proto from these proxies; no header sets the path's prefix.
 forwarded_allow_ips = settings.forwarded_allow_ips
 forwarder_headers = ""
 
-# The folder in which the workers put their metrics, one for each master. A reload (SIGHUP) comes here again.
+# The folder of the workers' metrics, one for each master. A reload (SIGHUP) executes this file again.
 if os.environ.get("METRICS_MASTER") != str(os.getpid()):
     os.environ["METRICS_MASTER"] = str(os.getpid())
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="tasks-metrics-")

@@ -1,4 +1,4 @@
-"""The application for gunicorn and the `flask` command."""
+"""The application, for gunicorn and the `flask` command."""
 
 from app import create_app
 

@@ -1,14 +1,17 @@
 """A multi-user Tasks API.
 
-The path of a request, and the direction of the imports:
+The path of a request:
 
-    contracts.py         which mount
-    auth/hook.py         who is asking: the token becomes g.user
-    tasks/views.py       parse, validate, call the store, respond
-      parsing.py, tasks/schemas.py, tasks/queries.py
-      tasks/store.py, tasks/statements.py
-    db/database.py       the owner's rows: one message to the database
-    errors.py            any failure on the way becomes problem details
+    contracts.py              the mount
+    auth/hook.py              the token's user: g.user
+    tasks/views.py            parse, validate, call the store, respond
+      parsing.py                with tasks/schemas.py and tasks/queries.py
+      tasks/store.py            with tasks/statements.py
+      db/database.py            the owner's rows: one message to the database
+    errors.py                 any error on the way becomes problem details
+
+tasks/fields.py declares the fields of a task, limits.py their lengths, and config.py the settings.
+pyproject.toml declares the layers, and `make lint` checks that imports run one way.
 """
 
 from collections.abc import Mapping
@@ -29,15 +32,15 @@ from .tasks.views import tasks_blueprint
 
 
 def refuse_double_slash() -> None:
-    """Answer 404 to a path that begins with two slashes, which werkzeug would take for one."""
+    """Raise NotFound for a path that begins with two slashes, which werkzeug would read as one."""
     if request.environ["PATH_INFO"].startswith("//"):
         raise NotFound
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
-    """The application, set up from `environ`, by default the process's environment and `.env`.
+    """The application with the settings of `environ`, by default the process's environment and `.env`.
 
-    Raises ConfigError where a setting is missing or unusable.
+    Raises ConfigError if a setting is missing or invalid.
     """
     settings = Settings.load(environ)
     app = Flask(__name__, static_folder=None, instance_path=str(ROOT / "instance"))
@@ -45,12 +48,12 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.config.from_mapping(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
-        # Werkzeug cuts a body of unknown length here without a word; parsing.py refuses the byte beyond.
+        # werkzeug silently truncates a body of unknown length; one byte more lets parsing.py refuse it.
         MAX_CONTENT_LENGTH=MAX_BODY + 1,
         PROPAGATE_EXCEPTIONS=False,
         DOCS=settings.docs,
     )
-    # The contracts know no redirects: a slash at the end is the same address, a double one is none.
+    # Never redirect: a trailing slash makes no difference, and a double slash is 404.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["task_id"] = TaskIdConverter

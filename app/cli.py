@@ -1,4 +1,4 @@
-"""The commands of `flask` beside its own."""
+"""The `flask` commands of this application."""
 
 import socket
 from datetime import UTC, datetime, timedelta
@@ -14,15 +14,15 @@ from .openapi.document import openapi_document
 from .tasks.purge import purge
 
 WELCOME = """
-The Tasks API is on {address} (Ctrl-C stops it). Try it:
+The Tasks API runs on {address} (Ctrl-C stops it). Try it:
 
-curl -i {address}/v1/tasks -H "Content-Type: application/json" -d '{{"title": "Buy milk"}}' \\
+curl -i {address}/api/tasks -H "Content-Type: application/json" -d '{{"title": "Buy milk"}}' \\
   -H "Authorization: Bearer {token}"
 
-{hint} {address}/docs is a page to try all of it on.
+{hint} {address}/docs documents every request and lets you try it.
 """
-HINT = "That is alice, for {minutes} minutes; `.venv/bin/flask token --user alice` prints another token."
-KEY_SET_HINT = "TOKEN is one that your sign-in service issued; its keys are those of {url}."
+HINT = "The token is alice's, for {minutes} minutes; `.venv/bin/flask token --user alice` prints a new one."
+KEY_SET_HINT = "Set TOKEN to a token of your sign-in service, whose key set is {url}."
 
 
 def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
@@ -38,11 +38,17 @@ def _add_token(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
     @click.option("--user", required=True, help="The user's id.")
     @click.option("--email", help="The user's e-mail address.")
     @click.option("--name", help="The user's name.")
-    @click.option("--minutes", type=click.IntRange(1, 5_256_000), help="How long the token is good.")
+    @click.option(
+        "--minutes",
+        type=click.IntRange(1, 5_256_000),
+        help="How long the token is valid; default ACCESS_TOKEN_EXPIRE_MINUTES.",
+    )
     def token(user: str, email: str | None, name: str | None, minutes: int | None) -> None:
         """Print a token signed with the configured secret."""
         if not settings.secret:
-            raise click.ClickException(f"The tokens' keys are those of {settings.jwks_url}; ask there.")
+            raise click.ClickException(
+                f"Tokens are signed with the keys of {settings.jwks_url}; get one from that service."
+            )
         lifetime = timedelta(minutes=minutes or settings.access_token_expire_minutes)
         signed = sign(settings, user, lifetime, email=email, name=name)
         try:
@@ -50,19 +56,19 @@ def _add_token(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
         except InvalidToken as error:
             raise click.BadParameter(str(error), param_hint="--user") from None
         if ignored:
-            raise click.UsageError(f"The service would not use this {' and '.join(ignored)}.")
+            raise click.UsageError(f"The service would ignore this {' and '.join(ignored)}.")
         click.echo(signed)
 
 
 def _add_purge(app: Flask, settings: Settings) -> None:
-    tasks = AppGroup("tasks", help="Look after the stored tasks.")
+    tasks = AppGroup("tasks", help="Maintain the stored tasks.")
     app.cli.add_command(tasks)
 
     @tasks.command("purge")
-    @click.option("--older-than", type=click.IntRange(0, 36_500), help="Days; default TRASH_DAYS.")
-    @click.option("--dry-run", is_flag=True, help="Only say how many.")
+    @click.option("--older-than", type=click.IntRange(0, 36_500), help="Age in days; default TRASH_DAYS.")
+    @click.option("--dry-run", is_flag=True, help="Only print how many.")
     def purge_tasks(older_than: int | None, dry_run: bool) -> None:
-        """Remove for good what has been in the trash for long."""
+        """Remove old tasks from the trash for good."""
         days = settings.trash_days if older_than is None else older_than
         purged, left_out = purge(datetime.now(UTC) - timedelta(days=days), dry_run=dry_run)
         click.echo(f"{'Would remove' if dry_run else 'Removed'} {purged} tasks deleted over {days} days ago.")
@@ -72,7 +78,9 @@ def _add_purge(app: Flask, settings: Settings) -> None:
 
 def _add_openapi(app: Flask) -> None:
     @app.cli.command("openapi")
-    @click.option("--output", type=click.File("wb"), default="-", help="A file; default standard output.")
+    @click.option(
+        "--output", type=click.File("wb"), default="-", help="The file to write; default standard output."
+    )
     def openapi(output: BinaryIO) -> None:
         """Write the OpenAPI document."""
         output.write(openapi_document(app))
@@ -81,15 +89,15 @@ def _add_openapi(app: Flask) -> None:
 def _add_welcome(app: Flask, settings: Settings) -> None:
     @app.cli.command("welcome")
     def welcome() -> None:
-        """Print a first request to try; fail where another program has the port."""
+        """Print a first request to try; fail if another program uses the port."""
         with socket.socket() as probe:
-            # As gunicorn does it: connections of a server that just stopped are no reason to wait.
+            # As gunicorn does, so that connections of a server that has just stopped do not matter.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((settings.host, settings.port))
             except OSError as error:
                 raise click.ClickException(
-                    f"PORT: {settings.host}:{settings.port} cannot be used ({error.strerror}); "
+                    f"PORT: cannot use {settings.host}:{settings.port} ({error.strerror}); "
                     f"choose another, as in: make run PORT={settings.port + 1}"
                 ) from None
         minutes = settings.access_token_expire_minutes

@@ -1,4 +1,4 @@
-"""Settings: the environment (and `.env`) made into typed values, checked once when the application starts."""
+"""The settings, read from the environment and `.env` and checked once, when the application starts."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError
 ROOT = Path(__file__).parent.parent
 # Read from the file: the application is not installed as a package.
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-# An exact origin (RFC 6454, section 6.2): neither a path nor a pattern, which flask-cors would obey.
+# An exact origin (RFC 6454, section 6.2), not a pattern, which flask-cors would accept.
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 SECRETS = ("BETTER_AUTH_SECRET", "JWT_SECRET_KEY")
 KEY_SETS = ("BETTER_AUTH_URL", "JWT_JWKS_URL")
@@ -31,23 +31,23 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class ConfigError(click.ClickException):
-    """A setting that cannot be used; the message begins with its name.
+    """A missing or invalid setting; the message begins with its name.
 
-    It is click's exception so that every `flask` command prints it as one line.
+    As an exception of click, it is one line in the output of every `flask` command.
     """
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the service needs to know. Sizes are counts, times are seconds unless the name says otherwise."""
+    """The settings. Sizes are counts; times are in seconds unless the name has another unit."""
 
-    # It may hold a password, also in its query, where SQLAlchemy does not hide it.
+    # Its query may hold a password too, which SQLAlchemy does not hide.
     database_url: URL = field(repr=False)
-    # One of the two is set: a secret that is shared, or the address of a key set.
+    # Either the shared secret or the address of the key set; the other one is empty.
     secret: str = field(repr=False)
     jwks_url: str
     user_id_claims: tuple[str, ...]
-    # Each in every spelling that is accepted; none where it is not checked.
+    # All accepted spellings; empty if the claim is not checked.
     issuers: tuple[str, ...]
     audiences: tuple[str, ...]
     access_token_expire_minutes: int
@@ -72,9 +72,9 @@ class Settings:
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read the settings from `environ`; without it from the process's environment, then `.env`.
+        """Read the settings from `environ`, by default the process's environment and then `.env`.
 
-        Raises ConfigError, which names the variable, for anything missing or unusable.
+        Raises ConfigError, which names the variable, if one is missing or invalid.
         """
         if environ is None:
             dotenv = dotenv_values(ROOT / ".env")
@@ -83,7 +83,7 @@ class Settings:
         secret, auth_url = _secret(env), _auth_url(env)
         jwks_url = _url(env, "JWT_JWKS_URL") or (auth_url and f"{auth_url}/api/auth/jwks")
         _check_mode(env, secret, jwks_url)
-        # A sign-in service's address is given with and without a slash at its end.
+        # Sign-in services write their address with and without a trailing slash.
         default = (auth_url, f"{auth_url}/") if auth_url else ()
         threads = _integer(env, "THREADS", 6, 1, 64)
         return cls(
@@ -119,7 +119,7 @@ def _database_url(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:
-        # The text may hold a password, so it is not repeated.
+        # Do not repeat the text: it may hold a password.
         raise ConfigError("DATABASE_URL: is not a database URL.") from None
     except ValueError:
         raise ConfigError("DATABASE_URL: the port is not a number.") from None
@@ -132,7 +132,7 @@ def _database_url(text: str) -> URL:
     if url.host:
         raise ConfigError("DATABASE_URL: a SQLite file takes three slashes, or four before an absolute path.")
     if not url.database or ":memory:" in url.database or url.query:
-        # Each worker would have a database of its own, gone with the worker.
+        # Each worker would have its own database, which ends with the worker.
         raise ConfigError("DATABASE_URL: must name a file for SQLite, and no options.")
     return url
 
@@ -147,7 +147,7 @@ def _secret(env: Mapping[str, str]) -> str:
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
     except InvalidKeyError:
-        raise ConfigError(f"{name}: looks like a public key; a secret is wanted.") from None
+        raise ConfigError(f"{name}: looks like a public key; set a secret.") from None
     except UnicodeEncodeError:
         raise ConfigError(f"{name}: is not UTF-8.") from None
     if len(secret.encode()) < 32:
@@ -158,7 +158,7 @@ def _secret(env: Mapping[str, str]) -> str:
 
 
 def _auth_url(env: Mapping[str, str]) -> str:
-    # Better Auth's own `baseURL` may be given with its default path.
+    # Accept Better Auth's `baseURL` with its default path too.
     url = _url(env, "BETTER_AUTH_URL")
     if "?" in url:
         raise ConfigError("BETTER_AUTH_URL: takes no query.")
@@ -176,7 +176,7 @@ def _is_safe_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""
-        # Reading the port raises for one that is none.
+        # Reading an invalid port raises ValueError.
         whole = bool(host) and parts.port != 0 and not re.search(r"[\s@#]", text)
         loopback = host == "localhost" or (parts.scheme == "http" and ip_address(host).is_loopback)
     except ValueError:
@@ -188,7 +188,7 @@ def _check_mode(env: Mapping[str, str], secret: str, jwks_url: str) -> None:
     key_set = next((name for name in KEY_SETS if env.get(name)), None)
     if not secret and not key_set:
         raise ConfigError(
-            "BETTER_AUTH_SECRET: is not set, nor is BETTER_AUTH_URL; one of them tells which tokens are good."
+            "BETTER_AUTH_SECRET: is not set, nor is BETTER_AUTH_URL; set one of them to verify tokens."
         )
     if secret and key_set:
         name = next(name for name in SECRETS if env.get(name))
@@ -221,7 +221,7 @@ def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
 def _claims(env: Mapping[str, str]) -> tuple[str, ...]:
     claims = _words(env, "JWT_USER_ID_CLAIMS") or ("sub", "user_id")
     if not all(re.fullmatch(r"[\w:/-]+(\.[\w:/-]+)*", claim) for claim in claims):
-        raise ConfigError("JWT_USER_ID_CLAIMS: takes names of claims such as sub or user.id.")
+        raise ConfigError("JWT_USER_ID_CLAIMS: must list claims such as sub or user.id.")
     return claims
 
 
@@ -229,5 +229,5 @@ def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
     origins = _words(env, "CORS_ORIGINS")
     for origin in origins:
         if not ORIGIN.fullmatch(origin):
-            raise ConfigError("CORS_ORIGINS: takes origins such as https://app.example.com alone.")
+            raise ConfigError("CORS_ORIGINS: must list origins such as https://app.example.com.")
     return origins

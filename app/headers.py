@@ -1,9 +1,9 @@
-"""The headers that every answer carries, whatever made it."""
+"""The headers of every response."""
 
 from flask import Flask, Response
 from flask_cors import CORS
 
-# What a browser's script may read of an answer beside its body.
+# The headers that a script in a browser may read.
 EXPOSED = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 SECURITY_HEADERS = (
     ("Cache-Control", "no-store"),
@@ -15,7 +15,7 @@ SECURITY_HEADERS = (
 
 
 def add_headers(response: Response) -> Response:
-    """Add what the view did not set itself."""
+    """Add the security headers that the view has not set."""
     headers = response.headers
     present = {name.lower() for name, _ in headers}
     headers.extend([header for header in SECURITY_HEADERS if header[0].lower() not in present])
@@ -23,7 +23,7 @@ def add_headers(response: Response) -> Response:
 
 
 def init_app(app: Flask, origins: tuple[str, ...]) -> None:
-    """Add the headers, and those of CORS for the given origins."""
+    """Add the security headers, and those of CORS for `origins`, to every response."""
     app.after_request(add_headers)
     if origins:
         CORS(app, origins=list(origins), expose_headers=list(EXPOSED), max_age=600)

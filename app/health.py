@@ -1,4 +1,4 @@
-"""The routes for those who run the service; none takes a token."""
+"""The routes for operators, without a token."""
 
 import threading
 from concurrent.futures import Future
@@ -19,53 +19,53 @@ from .metrics import exposition
 READY_SECONDS = 2
 NO_ANSWER = "The database does not answer."
 MIGRATIONS_MISSING = "The database lacks migrations; flask db upgrade makes them."
-# What a proxy adds: a request that came by one is not from this machine, wherever the proxy runs.
+# A request with one of these comes through a proxy, and so not from this machine.
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 blueprint = Blueprint("health", __name__)
 heads = frozenset(ScriptDirectory(str(ROOT / "migrations")).get_heads())
 
 
 class Readiness:
-    """Looks at the database, for all who ask at the same time together."""
+    """Checks the database, once for all requests that arrive at the same time."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._lock = threading.Lock()
-        self._look: Future[str | None] = Future()
+        self._check: Future[str | None] = Future()
         self._began = float("-inf")
 
     def trouble(self) -> str | None:
-        """Why the service is not ready, within 2 s; None where it is."""
+        """The reason why the service is not ready, or None, within 2 s."""
         with self._lock:
-            # One that hangs ends at the limits of driver and pool; until then the next may fare better.
-            if self._look.done() or monotonic() - self._began > READY_SECONDS:
-                self._look, self._began = Future(), monotonic()
-                threading.Thread(target=self._run, args=(self._look,), daemon=True).start()
-            look = self._look
+            # A check that hangs ends at the timeouts of driver and pool; start another one meanwhile.
+            if self._check.done() or monotonic() - self._began > READY_SECONDS:
+                self._check, self._began = Future(), monotonic()
+                threading.Thread(target=self._run, args=(self._check,), daemon=True).start()
+            check = self._check
         try:
-            return look.result(READY_SECONDS)
+            return check.result(READY_SECONDS)
         except TimeoutError:
             return NO_ANSWER
 
-    def _run(self, look: Future[str | None]) -> None:
+    def _run(self, check: Future[str | None]) -> None:
         try:
             with self._app.app_context(), db.engine.connect() as connection:
                 migrated = frozenset(MigrationContext.configure(connection).get_current_heads()) == heads
-                look.set_result(None if migrated else MIGRATIONS_MISSING)
-        except Exception as error:  # whatever it is, the service is not ready
+                check.set_result(None if migrated else MIGRATIONS_MISSING)
+        except Exception as error:  # any error means not ready
             self._app.logger.warning("not ready: %s", type(error).__name__)
-            look.set_result(NO_ANSWER)
+            check.set_result(NO_ANSWER)
 
 
 @blueprint.get("/health")
 def health() -> Response:
-    """Tell that the process answers; no database is touched."""
+    """Check that the process responds, without the database."""
     return jsonify(status="healthy")
 
 
 @blueprint.get("/ready")
 def ready() -> Response:
-    """Tell whether the database answers and has every migration."""
+    """Check that the database responds and has every migration."""
     trouble = current_app.extensions["readiness"].trouble()
     if trouble:
         raise Problem("service_unavailable", trouble, reason="not_ready")
@@ -74,7 +74,7 @@ def ready() -> Response:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Tell Prometheus what was counted; by default only to this machine."""
+    """Get the metrics in Prometheus's text format; by default only from this machine."""
     mode = current_app.config["METRICS"]
     if mode == "off" or (mode == "local" and not _is_from_this_machine()):
         raise NotFound
@@ -84,13 +84,13 @@ def metrics() -> Response:
 def _is_from_this_machine() -> bool:
     try:
         loopback = ip_address(request.remote_addr or "").is_loopback
-    except ValueError:  # a socket in the file system has no address
+    except ValueError:  # a Unix socket has no address
         return False
     return loopback and not any(name in request.headers for name in FORWARDED)
 
 
 def init_app(app: Flask, metrics: str) -> None:
-    """Register the routes; `metrics` tells who gets those: `local`, `on` or `off`."""
+    """Register the routes; `metrics` is the setting METRICS: `local`, `on` or `off`."""
     app.config["METRICS"] = metrics
     app.extensions["readiness"] = Readiness(app)
     app.register_blueprint(blueprint)

@@ -1,4 +1,4 @@
-"""What is stored about the token's user, and its deletion."""
+"""What is stored about the token's user, and how to delete it."""
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, g, jsonify
@@ -33,7 +33,7 @@ blueprint = Blueprint("me", __name__, url_prefix="/api/me")
 
 @blueprint.get("")
 def get() -> Response:
-    """Get what is stored of you."""
+    """Get what is stored about you."""
     parse_query(NO_QUERY, 400)
     user = g.user
     unknown = {"id": user.id, "email": user.email, "name": user.name, "rev": 0, "created_at": None}
@@ -42,7 +42,7 @@ def get() -> Response:
 
 @blueprint.delete("")
 def delete() -> Response:
-    """Delete all of your tasks, the trash included, and your email and name."""
+    """Delete all your tasks, including the trash, and your email and name."""
     parse_query(NO_QUERY, 400)
     run_transaction((FORGET_USER,), {"owner": g.user_id})
     # What an interruption leaves is deleted by the next call, or by the purge.

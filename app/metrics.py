@@ -1,4 +1,4 @@
-"""Counters for Prometheus, those of all workers together; no label holds anything that a client chooses."""
+"""Metrics for Prometheus, of all workers together. No label holds a value that a client chooses."""
 
 import os
 from time import perf_counter
@@ -16,20 +16,22 @@ from prometheus_client import (
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-REQUESTS = Counter("http_requests", "Requests answered.", ["route", "method", "status"])
-SECONDS = Histogram("http_request_duration_seconds", "Time to answer.", ["route", "method"], buckets=BUCKETS)
-IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum")
+REQUESTS = Counter("http_requests", "Requests by route, method and status.", ["route", "method", "status"])
+SECONDS = Histogram(
+    "http_request_duration_seconds", "Time from request to response.", ["route", "method"], buckets=BUCKETS
+)
+IN_FLIGHT = Gauge("http_requests_in_flight", "Requests in progress.", multiprocess_mode="livesum")
 CONNECTIONS_IN_USE = Gauge(
-    "database_connections_in_use", "Pooled connections lent out.", multiprocess_mode="livesum"
+    "database_connections_in_use", "Pooled connections in use.", multiprocess_mode="livesum"
 )
 KEY_SET_FETCHES = Counter("key_set_fetches", "Fetches of the key set.", ["outcome"])
-REFUSED = Counter("tokens_refused", "Requests answered 401.", ["reason"])
-UNAVAILABLE = Counter("requests_unavailable", "Requests answered 503.", ["cause"])
+REFUSED = Counter("tokens_refused", "Requests refused with 401.", ["reason"])
+UNAVAILABLE = Counter("requests_unavailable", "Requests refused with 503.", ["cause"])
 BY_STATUS = {401: REFUSED, 503: UNAVAILABLE}
 
 
 def exposition() -> bytes:
-    """The metrics in Prometheus's text format: of all workers where gunicorn gave them a folder."""
+    """The metrics in Prometheus's text format, of all workers if gunicorn set up a folder for them."""
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
@@ -38,12 +40,13 @@ def exposition() -> bytes:
 
 
 def begin_request() -> None:
+    """Count the request as in flight."""
     IN_FLIGHT.inc()
     g.in_flight = True
 
 
 def count_request(response: Response) -> Response:
-    """Count the answer under its route's template, not its path."""
+    """Count the response under the rule of its route, not its path."""
     route = request.url_rule.rule if request.url_rule else "unknown"
     method = request.method if request.method in METHODS else "other"
     REQUESTS.labels(route, method, response.status_code).inc()
@@ -54,13 +57,14 @@ def count_request(response: Response) -> Response:
 
 
 def end_request(_error: BaseException | None) -> None:
-    # Some other hook may have failed before ours began.
+    """Count the request as no longer in flight."""
+    # Another hook may have failed before `begin_request` ran.
     if g.pop("in_flight", False):
         IN_FLIGHT.dec()
 
 
 def init_app(app: Flask) -> None:
-    """Count every request of `app`."""
+    """Count the requests of `app`."""
     app.before_request(begin_request)
     app.after_request(count_request)
     app.teardown_request(end_request)

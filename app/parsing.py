@@ -55,7 +55,7 @@ def _data() -> bytes:
         data = request.get_data()
     except HTTPException:
         raise
-    except Exception as error:  # gunicorn has exceptions of its own for a body that breaks its announced form
+    except Exception as error:  # gunicorn raises its own types for a body that is not as announced
         raise BadRequest from error
     if len(data) > MAX_BODY:
         raise RequestEntityTooLarge

@@ -26,6 +26,7 @@ class Length(validate.Length):
     """marshmallow's Length, with errors from the registry."""
 
     def __call__(self, value: Any) -> Any:
+        """Return `value`; raise ValidationError if it is too short or too long."""
         if self.min and len(value) < self.min:
             raise ValidationError(field_error("empty"))
         if self.max and len(value) > self.max:
@@ -112,8 +113,6 @@ class QuerySchema(Schema):
     """The query of an address that takes no parameter, and the base of the others."""
 
     class Meta:
-        """Refuse unknown parameters."""
-
         unknown = RAISE
 
     error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Alembic's entry point: the engine and the tables are those of the application."""
+"""Alembic's entry point, with the application's engine and tables."""
 
 import time
 from logging.config import fileConfig
@@ -9,7 +9,7 @@ from flask import current_app
 
 from app.db.timeouts import clear_timeouts
 
-# Any fixed number: it names the lock.
+# An arbitrary number that identifies the lock.
 MIGRATION_LOCK = 7_305_468
 db = current_app.extensions["migrate"].db
 

@@ -3,8 +3,9 @@
 import os
 import re
 import secrets
-import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from tests.people import Person
 from tests.postgres import scratch_database, server
 
 DATABASES = ("sqlite", "postgresql")
-versions: dict[str, str] = {}
-runs = dict.fromkeys(DATABASES, 0)
+# The database that each mount is tested on, unless --full-matrix asks for both.
+DATABASE_OF_MOUNT = {"v1": "sqlite", "api": "postgresql", "user": "sqlite"}
+SERVER_URL = pytest.StashKey[str]()
 
 # The statements the watch looks at, and what it wants: the owner's key compared, or written with the row.
 TOUCHES_TASKS = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TRUNCATE( TABLE)?)\s+\"?tasks\b", re.IGNORECASE)
@@ -37,22 +39,16 @@ def secret() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A scratch database on the PostgreSQL of TEST_DATABASE_URL, or on one started for this run."""
-    given = os.environ.get("TEST_DATABASE_URL")
-    if given:
-        with scratch_database(given) as url:
-            yield url
-    else:
-        with server() as base, scratch_database(base) as url:
-            yield url
+def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """A scratch database, one for each process of the run."""
+    with scratch_database(server_url(pytestconfig)) as url:
+        yield url
 
 
-@pytest.fixture(scope="session", params=DATABASES)
+@pytest.fixture(scope="session")
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of each database in turn."""
+    """The URL of the database that `pytest_generate_tests` names."""
     if request.param == "sqlite":
-        versions["sqlite"] = sqlite3.sqlite_version
         return f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'tasks.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
@@ -71,23 +67,27 @@ def migrated_app(environ: dict[str, str]) -> Iterator[Flask]:
     app.test_client_class = CheckedClient
     with app.app_context():
         upgrade()
-        if db.engine.dialect.name == "postgresql":
-            with db.engine.connect() as connection:
-                versions["postgresql"] = connection.execute(text("SHOW server_version")).scalar_one()
     yield app
     with app.app_context():
         db.engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def database_name(migrated_app: Flask) -> str:
+    """The database's name and version."""
+    with migrated_app.app_context(), db.engine.connect() as connection:
+        version = connection.dialect.server_version_info or ()
+        return f"{connection.dialect.name} {'.'.join(map(str, version))}"
+
+
 @pytest.fixture
-def app(migrated_app: Flask) -> Iterator[Flask]:
+def app(migrated_app: Flask, database_name: str, record_property: Callable[..., None]) -> Iterator[Flask]:
     """The application over an empty database."""
+    record_property("database", database_name)
     yield migrated_app
-    with migrated_app.app_context():
-        runs[db.engine.dialect.name] += 1
-        with db.engine.begin() as connection:
-            connection.execute(text("DELETE FROM tasks"), execution_options={"unwatched": True})
-            connection.execute(text("DELETE FROM users"))
+    with migrated_app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("DELETE FROM tasks"), execution_options={"unwatched": True})
+        connection.execute(text("DELETE FROM users"))
 
 
 @pytest.fixture
@@ -153,7 +153,78 @@ def root() -> Path:
     return Path(__file__).parent.parent
 
 
+def server_url(config: pytest.Config) -> str:
+    """The PostgreSQL of TEST_DATABASE_URL, or one that this process starts once and ends with the run.
+
+    In a parallel run the controller starts it for all workers, any of which may end before the others.
+    """
+    told = os.environ.get("TEST_DATABASE_URL") or getattr(config, "workerinput", {}).get("server_url")
+    if told:
+        return str(told)
+    if SERVER_URL not in config.stash:
+        stack = ExitStack()
+        config.stash[SERVER_URL] = stack.enter_context(server())
+        config.add_cleanup(stack.close)
+    return config.stash[SERVER_URL]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of a parallel run where PostgreSQL is."""
+    node.workerinput["server_url"] = server_url(node.config)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    what = "run each mount on both databases, and tables in full on all of them"
+    parser.addoption("--full-matrix", action="store_true", help=what)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test its databases, and one that is marked `mounts` its mounts, each on a database."""
+    if "database_url" not in metafunc.fixturenames:
+        return
+    full = metafunc.config.getoption("full_matrix")
+    mounts = _marked(metafunc, "mounts")
+    if not mounts:
+        alone = metafunc.definition.get_closest_marker("one_database") and not full
+        names = _marked(metafunc, "databases") or DATABASES[: 1 if alone else None]
+        metafunc.parametrize("database_url", names, indirect=True, scope="session")
+        return
+    pairs = [
+        pytest.param(mount, name, id=f"{mount.name}-{name}")
+        for mount in mounts
+        for name in DATABASES
+        if full or name == DATABASE_OF_MOUNT[mount.name]
+    ]
+    metafunc.parametrize(("mount", "database_url"), pairs, indirect=["database_url"], scope="session")
+
+
+def _marked(metafunc: pytest.Metafunc, name: str) -> tuple[Any, ...]:
+    marker = metafunc.definition.get_closest_marker(name)
+    return marker.args if marker else ()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:
+    """Deselect all but one case of a test that is marked `table`, save where it runs first."""
+    if config.getoption("full_matrix"):
+        return
+    sampled: set[tuple[Any, ...]] = set()
+    kept: list[Any] = []
+    dropped: list[Any] = []
+    for item in items:
+        if item.get_closest_marker("table") and item.callspec.indices["database_url"] > 0:
+            place = item.function, item.callspec.params["database_url"], item.callspec.params.get("mount")
+            (dropped if place in sampled else kept).append(item)
+            sampled.add(place)
+        else:
+            kept.append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=dropped)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Name the databases that the tests ran on."""
-    for name, version in versions.items():
-        terminalreporter.write_line(f"{name} {version}: {runs[name]} tests over the application")
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    names = [dict(report.user_properties).get("database") for report in reports if report.when == "call"]
+    for name, count in sorted(Counter(filter(None, names)).items()):
+        terminalreporter.write_line(f"{name}: {count} tests over the application")

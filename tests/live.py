@@ -32,7 +32,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     ours = (ROOT / ".env.example").read_text().splitlines()
     names = [line.lstrip("# ").partition("=")[0] for line in ours if "=" in line]
     # gunicorn reads WEB_CONCURRENCY itself, and fails on an empty one.
-    return {**os.environ, **dict.fromkeys(names, ""), "WEB_CONCURRENCY": "2", **settings}
+    return {**os.environ, **dict.fromkeys(names, ""), "WEB_CONCURRENCY": "1", **settings}
 
 
 def children(pid: int) -> list[int]:
@@ -44,19 +44,25 @@ def children(pid: int) -> list[int]:
 def gunicorn(
     settings: Mapping[str, str], *options: str, port: int = 0, output: int | IO[bytes] = subprocess.DEVNULL
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """Run `gunicorn wsgi:app` over `settings`; yields its address and its process. Stops it at the end."""
-    port = port or free_port()
-    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-b", f"127.0.0.1:{port}", *options]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(settings), stdout=output)
-    address = f"http://127.0.0.1:{port}"
+    """Run `gunicorn wsgi:app` over `settings`, with one worker unless the options say otherwise.
+
+    Yields its address and its process, and stops it at the end.
+    """
+    # Bound here, so that no other process can take the port before gunicorn does.
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-b", f"fd://{listener.fileno()}", *options]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(settings), stdout=output, pass_fds=[listener.fileno()]
+        )
     try:
-        wait_until(lambda: process.poll() is not None or _answers(address), 30)
+        wait_until(lambda: process.poll() is not None or _answers(address), 60)
         if process.poll() is not None or not _answers(address):
             raise RuntimeError("gunicorn does not answer")
         yield address, process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _answers(address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which token is good, and whose it is."""
+"""Verify tokens, and read the user from their claims."""
 
 import re
 import threading
@@ -18,7 +18,7 @@ from .keys import Key, KeySet, SharedSecret
 LEEWAY_SECONDS = 10
 # RFC 7519, section 3: three base64url parts.
 COMPACT_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
-# What no database text holds or no log line should: control characters and unpaired surrogates.
+# Control characters and unpaired surrogates, which the database or the log cannot hold.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 NOT_A_JWT = "This is not a JWT; Better Auth's session cookie is not one either: ask /api/auth/token for one."
 UNEXPECTED_AUDIENCE = (
@@ -49,7 +49,7 @@ class InvalidToken(Exception):  # noqa: N818 - the name of RFC 6750's error code
 
 @dataclass(frozen=True)
 class TokenUser:
-    """Who a verified token speaks for; `email` and `name` are what it says of them, null where unusable."""
+    """The user of a verified token. `email` and `name` are None if their claim is absent or `ignored`."""
 
     id: str
     email: str | None
@@ -58,9 +58,9 @@ class TokenUser:
 
 
 class TokenCache:
-    """The users of tokens that were verified less than a minute ago and have not expired.
+    """The users of tokens that were verified within the last minute and have not expired.
 
-    A cache is bounded in entries and in the length of a token, so that it stays below some 10 MB.
+    The number of entries and the length of a token are bounded, which keeps it below about 10 MB.
     """
 
     MAX_ENTRIES = 4096
@@ -72,13 +72,13 @@ class TokenCache:
         self._lock = threading.Lock()
 
     def get(self, token: str) -> TokenUser | None:
-        """The user of a token that is known to be good still."""
+        """The user of a token that is still valid, or None if it is not in the cache."""
         user, expires, until = self._entries.get(token, (None, 0, 0))
-        # `exp` by the clock on the wall, the minute by one that nobody sets.
+        # `exp` refers to the system clock, which may be set; the minute must not.
         return user if time.time() < expires and time.monotonic() < until else None
 
     def add(self, token: str, user: TokenUser, expires: float) -> None:
-        """Remember a verified token; the oldest makes room."""
+        """Store the user of a verified token; the oldest entry makes room."""
         if len(token) > self.MAX_LENGTH:
             return
         with self._lock:
@@ -89,7 +89,7 @@ class TokenCache:
 
 
 class TokenVerifier:
-    """Verifies tokens with the keys of the mode that the settings choose."""
+    """Verifies tokens in the mode of the settings: shared secret or key set."""
 
     def __init__(self, settings: Settings) -> None:
         self._keys = KeySet(settings.jwks_url) if settings.jwks_url else SharedSecret(settings.secret)
@@ -101,8 +101,7 @@ class TokenVerifier:
     def verify(self, token: str) -> TokenUser:
         """The token's user.
 
-        Raises InvalidToken, with a reason, for any token that is not good now, and KeysUnavailable where that
-        cannot be told.
+        Raises InvalidToken, or KeysUnavailable if the key server does not supply the token's key.
         """
         user = self._verified.get(token)
         if user is None:
@@ -115,9 +114,9 @@ class TokenVerifier:
         if len(token) > MAX_TOKEN or not COMPACT_JWT.fullmatch(token):
             raise InvalidToken("malformed", NOT_A_JWT)
         try:
-            # Of the header only the key's id is used; `jku`, `jwk`, `x5u` and the like are never looked at.
+            # Only the key id of the header is used, never `jku`, `jwk`, `x5u` and the like.
             header = jwt.get_unverified_header(token)
-            # RFC 7515, section 4.1.11: what must be understood, and is not, is refused.
+            # RFC 7515, section 4.1.11: refuse a critical header that is not understood.
             if "crit" in header or "b64" in header:
                 raise jwt.InvalidTokenError
             key = self._keys.find(header.get("kid"))
@@ -127,7 +126,7 @@ class TokenVerifier:
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             reasons = ((reason, detail) for kind, reason, detail in TOKEN_ERRORS if isinstance(error, kind))
             raise InvalidToken(*next(reasons, ("malformed",))) from None
-        # PyJWT takes "123" and true for numbers, and an empty `aud` for none.
+        # PyJWT accepts "123" and true as numbers, and an empty `aud` as absent.
         for name in ("exp", "nbf", "iat"):
             if name in claims and type(claims[name]) not in (int, float):
                 raise InvalidToken("malformed", f"The token's {name} is not a number.")
@@ -139,27 +138,27 @@ class TokenVerifier:
         claims: dict[str, Any] = jwt.decode(
             token,
             key.key,
-            # The mode and the key decide: the header's `alg` is only compared with this list (RFC 8725, 3.1).
+            # The mode and the key decide; the header's `alg` must be one of them (RFC 8725, section 3.1).
             algorithms=list(key.algorithms),
             issuer=self._issuers or None,
             audience=self._audiences or None,
-            # For clocks that differ a little, on `exp`, `nbf` and `iat` alike.
+            # For clocks that differ a little; applies to `exp`, `nbf` and `iat`.
             leeway=LEEWAY_SECONDS,
             options={
                 "verify_signature": True,
-                # A token without an end could never be taken back.
+                # A token that never expires could never be revoked.
                 "require": ["exp"],
                 "verify_exp": True,
                 "verify_nbf": True,
                 "verify_iat": True,
                 "verify_iss": bool(self._issuers),
-                # Where none is configured, `_claims` refuses any; with `*` any will do.
+                # If none is configured, `_claims` refuses every audience; `*` accepts every one.
                 "verify_aud": bool(self._audiences) and self._audiences != ANY_AUDIENCE,
-                # A token may be for several audiences; one of them has to be ours (RFC 7519, section 4.1.3).
+                # A token may have several audiences, one of which must be ours (RFC 7519, section 4.1.3).
                 "strict_aud": False,
-                # The user is checked below: `sub` may be an integer here, or another claim be used.
+                # `_user` checks it: `sub` may be an integer, or another claim may name the user.
                 "verify_sub": False,
-                # Nothing here reads `jti`.
+                # `jti` is not used.
                 "verify_jti": False,
                 # RFC 7518, sections 3.2 and 3.3: 32 bytes for HS256, 2048 bits for RSA.
                 "enforce_minimum_key_length": True,
@@ -185,7 +184,7 @@ class TokenVerifier:
 
 
 def sign(settings: Settings, user_id: str, lifetime: timedelta, **claims: str | None) -> str:
-    """A token for `user_id`, signed with the configured secret and good for `lifetime`."""
+    """A token of `user_id`, signed with the configured secret and valid for `lifetime`."""
     now = datetime.now(UTC)
     payload: dict[str, Any] = {name: value for name, value in claims.items() if value is not None}
     payload |= {"iat": now, "exp": now + lifetime}

@@ -1,1 +1,1 @@
-"""The database: its tables, its connections, their time limits, and how statements are sent."""
+"""The database: tables, connections with timeouts, and how statements are sent."""

@@ -1,4 +1,4 @@
-"""The two tables. Every key begins with the owner, so no index would serve a search by task id alone."""
+"""The two tables. Every key begins with the owner, so that no index finds a task by its id alone."""
 
 import json
 from datetime import datetime
@@ -26,7 +26,7 @@ from ..limits import MAX_DESCRIPTION, MAX_EMAIL, MAX_NAME, MAX_TITLE, MAX_USER_I
 
 
 class utc(GenericFunction[datetime]):  # noqa: N801 - an SQL function
-    """A stored time as UTC without a zone, whatever zone the database's session is in."""
+    """A stored time in UTC without a zone, whatever the time zone of the session."""
 
     type = DateTime()
     inherit_cache = True
@@ -75,9 +75,9 @@ def _compile_any_of_postgresql(element: Any, compiler: Any, **kwargs: Any) -> st
 class User(db.Model):  # type: ignore[name-defined, misc]
     """A token's user, stored with their first write.
 
-    `rev` grows with each of the user's writes. `purged_rev` is the rev up to which deletions were purged, and
-    `purge_count` how often. Tasks up to `forgotten_rev` wait to be deleted, and nobody sees them.
-    `created_at` is null for a user who asked to be forgotten.
+    `rev` grows with each of the user's writes. `purged_rev` is the rev up to which deletions are purged,
+    `purge_count` the number of purges. Tasks up to `forgotten_rev` wait to be deleted, and nobody sees
+    them. `created_at` is null once the user has deleted everything.
     """
 
     __tablename__ = "users"
@@ -100,12 +100,12 @@ class User(db.Model):  # type: ignore[name-defined, misc]
 
 
 class Task(db.Model):  # type: ignore[name-defined, misc]
-    """A task of one user; `rev` is the owner's `rev` at its last write. A deleted one stays a while."""
+    """A task of one user; `rev` is the owner's `rev` at its last write. Deleted tasks stay until a purge."""
 
     __tablename__ = "tasks"
 
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
-    # As text on both sides: the row goes from the database to JSON without an object for each id.
+    # Text in Python: the id goes from the database to JSON without a UUID object.
     id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
     title: Mapped[str] = mapped_column(Text)
     description: Mapped[str | None] = mapped_column(Text)

@@ -1,1 +1,1 @@
-"""The OpenAPI document, and the page to read it and try it on."""
+"""The OpenAPI document, and the page that shows it."""

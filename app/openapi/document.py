@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the routes, the contracts, the schemas and the views' docstrings."""
+"""The OpenAPI 3.1 document, built from the routes, contracts, schemas and the views' docstrings."""
 
 import inspect
 import re
@@ -38,17 +38,18 @@ from .responses import FIXED_RESPONSES, task_responses
 
 PROBLEM_JSON = "application/problem+json"
 DESCRIPTION = """\
-Each user's tasks, and nobody else's. A token of your sign-in service tells who asks: press **Authorize**,
-paste one, and try.
+Each user's tasks. The token of your sign-in service identifies the user: press **Authorize**, paste a token,
+and try the requests.
 
-The same tasks answer on three mounts, which differ in their words alone; take the one that your frontend was
-written for. Every error is [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details, with a `code`
-for programs and a `detail` to show. [docs/api.md](docs/api.md) tells all of it, with examples.
+Three mounts serve the same tasks and differ only in names and formats. Use `/api/tasks` for a new frontend,
+and for an existing one the mount that it was written for. Every error is
+[RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details, with a `code` for programs and a `detail`
+to show. [docs/api.md](docs/api.md) describes every request, with examples.
 """
 
 
 def openapi_document(app: Flask) -> bytes:
-    """The document as JSON, built at the first call."""
+    """The document as JSON, built once."""
     built: bytes | None = app.extensions.get("openapi")
     if built is None:
         built = orjson.dumps(Document(app).build(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -57,17 +58,17 @@ def openapi_document(app: Flask) -> bytes:
 
 
 def openapi_path(rule: str) -> str:
-    """A rule as OpenAPI writes it: `{id}` for `<task_id('changes'):id>`."""
+    """A rule in OpenAPI's syntax: `{id}` for `<task_id('changes'):id>`."""
     return re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule)
 
 
 def mount_tag(contract: Contract) -> str:
-    """What the document calls a mount."""
+    """The tag of a mount's operations."""
     return f"Tasks on {openapi_path(contract.prefix)}"
 
 
 class Document:
-    """The document of an application, while it is being built."""
+    """Builds the document of an application."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -79,7 +80,7 @@ class Document:
             "3.1.0",
             plugins=[plugin],
             info={"description": DESCRIPTION},
-            # Relative to the document, so that it holds wherever the service is mounted.
+            # Relative to the document, so that it is right under any prefix.
             servers=[{"url": ".", "description": "This service"}],
             security=[{"token": []}],
             tags=[{"name": name, "description": description} for name, description in about.items()],
@@ -87,7 +88,7 @@ class Document:
         self._converter: Any = plugin.converter
 
     def build(self) -> dict[str, Any]:
-        """All of it, in JSON's types."""
+        """The whole document, in JSON's types."""
         self._add_components()
         contracts = {contract.name: contract for contract in CONTRACTS}
         for rule in self._app.url_map.iter_rules():
@@ -102,7 +103,7 @@ class Document:
 
     def _add_components(self) -> None:
         components = self._spec.components
-        about = "A token of your sign-in service, without `Bearer` before it."
+        about = "A token of your sign-in service, without `Bearer`."
         scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": about}
         components.security_scheme("token", scheme)
         for name, (about, example) in RESPONSE_HEADERS.items():
@@ -117,12 +118,12 @@ class Document:
 
     def _add_schemas(self, contract: Contract) -> None:
         add, prefix = self._spec.components.schema, contract.schema_prefix
-        for name, answer in task_responses(contract).items():
-            add(prefix + name, schema=answer)
+        for name, response in task_responses(contract).items():
+            add(prefix + name, schema=response)
         if not contract.envelope:
             add(f"{prefix}TaskList", {"type": "array", "items": _ref("schemas", f"{prefix}Task")})
         new = self._body_schema(creation_schema(contract)())
-        # By reference: openapi-typescript makes a member whose default it sees one that must be sent.
+        # By reference: openapi-typescript would make a member with a default a required one.
         new["properties"]["completed"] = _ref("schemas", "Completed")
         add(f"{prefix}NewTask", new)
         add(f"{prefix}TaskChanges", self._body_schema(changes_schema(contract)(partial=True)))
@@ -132,7 +133,7 @@ class Document:
     def _body_schema(self, schema: Schema) -> dict[str, Any]:
         described: dict[str, Any] = self._converter.schema2jsonschema(schema)
         for name in sorted(READ_ONLY - schema.fields.keys()):
-            described["properties"][name] = {"description": "Ignored, so that a task can be sent as it came."}
+            described["properties"][name] = {"description": "Ignored, so that you can send a task back."}
         return described
 
     def _operation(self, rule: Rule, operation: Operation, contract: Contract | None) -> dict[str, Any]:
@@ -153,7 +154,7 @@ class Document:
         if contract and operation.body:
             described["requestBody"] = _request_body(operation, contract)
         for status in operation.statuses:
-            # A create that was made before tells no place.
+            # A repeated create has no Location.
             headers = [name for name in operation.headers if (name, status) != ("Location", 200)]
             content = _content(operation, contract) if status in (200, 201) else {}
             described["responses"][str(status)] = _response(STATUS_DESCRIPTIONS[status], headers, content)
@@ -194,7 +195,7 @@ def _request_body(operation: Operation, contract: Contract) -> dict[str, Any]:
 
 
 def _content(operation: Operation, contract: Contract | None) -> dict[str, Any]:
-    name, prefix = operation.answer, contract.schema_prefix if contract else ""
+    name, prefix = operation.response, contract.schema_prefix if contract else ""
     if not name:
         return {}
     examples = task_examples(contract) if contract else FIXED_EXAMPLES

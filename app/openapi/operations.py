@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of each operation beside its route, its schemas and its docstring."""
+"""What the OpenAPI document adds to each operation's route, schemas and docstring."""
 
 from typing import Any, NamedTuple
 
@@ -16,11 +16,11 @@ from ..validation import QuerySchema
 class Operation(NamedTuple):
     """A view's part of the document.
 
-    `answer` and `body` name schemas, `headers` are those of its successes, `problems` the statuses that are
-    not its neighbours' as well; `precondition` is the request header that it heeds.
+    `response` and `body` name schemas, `headers` are those of successful responses, `problems` are statuses
+    that other operations do not have, and `precondition` is the conditional header that it evaluates.
     """
 
-    answer: str = ""
+    response: str = ""
     statuses: tuple[int, ...] = (200,)
     headers: tuple[str, ...] = ()
     body: str = ""
@@ -36,7 +36,7 @@ class Operation(NamedTuple):
 
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
 _WRITE = Operation("Task", headers=("ETag",), problems=(404, 412), precondition=IF_MATCH)
-# By the names of the views, the same on each mount.
+# By the name of the view, which is the same on each mount.
 TASK_OPERATIONS = {
     "list_tasks": Operation(
         "TaskList", (200, 304), ("ETag", "Link"), query=ListQuery, precondition=IF_NONE_MATCH
@@ -46,15 +46,15 @@ TASK_OPERATIONS = {
     "get_task": Operation("Task", (200, 304), ("ETag",), problems=(404,), precondition=IF_NONE_MATCH),
     "put_task": _WRITE._replace(body="TaskChanges"),
     "patch_task": _WRITE._replace(body="TaskChanges", body_types=(MERGE_PATCH, JSON)),
-    "delete_task": _WRITE._replace(answer="", statuses=(204,), headers=()),
+    "delete_task": _WRITE._replace(response="", statuses=(204,), headers=()),
     "restore_task": _WRITE,
     "toggle_task": _WRITE,
     "complete_task": _WRITE._replace(body="Completion", body_required=False),
 }
 PRIVATE, PUBLIC = "You", "Service"
 TAGS = {
-    PRIVATE: "What is kept of the token's user, and how to have it forgotten.",
-    PUBLIC: "For those who run the service; none takes a token.",
+    PRIVATE: "What is stored about the token's user, and how to delete it.",
+    PUBLIC: "For operators, without a token.",
 }
 # By endpoint.
 OPERATIONS = {
@@ -79,43 +79,46 @@ PLAIN_SCHEMAS: dict[str, dict[str, Any]] = {
 STATUS_DESCRIPTIONS = {
     200: "Done.",
     201: "Created.",
-    204: "Done; there is no body.",
-    302: "Go there.",
-    304: "Nothing is new; there is no body.",
+    204: "Done, without a body.",
+    302: "Redirect.",
+    304: "Not modified, without a body.",
 }
-# The sentences of the examples where the registry has several, or one with a gap.
+# Sentences for the examples of codes that have none of their own, several, or one with parameters.
 EXAMPLE_DETAILS = {
     "validation_error": f"title: {FIELD_ERRORS['empty'].detail}",
     "not_found": TASK_NOT_FOUND,
     "unsupported_media_type": ERRORS["unsupported_media_type"].detail.format(media_types=JSON),
 }
-# What the document calls the responses of a status where that is not its first code.
+# Names of responses that do not follow from the first code of the status.
 PROBLEM_NAMES = {422: "Invalid", 503: "Unavailable"}
 
 REQUEST_ID = "7d1f0c5b9e2a4f6c8b3d5e7f9a1c2e4d"
 RESPONSE_HEADERS = {
-    "ETag": ("The version: to send as `If-Match` with a write, or as `If-None-Match` with a read.", '"42"'),
-    "Link": ("The next page, where there is one.", '</v1/tasks?cursor=AAY_…>; rel="next"'),
-    "Location": ("The address to go to.", f"/v1/tasks/{EXAMPLE_ID}"),
+    "ETag": ("The version. Send it as `If-Match` with a write, or as `If-None-Match` with a read.", '"42"'),
+    "Link": ("The next page, if there is one.", '</api/tasks?cursor=AAY_…>; rel="next"'),
+    "Location": ("The address of the task or page.", f"/api/tasks/{EXAMPLE_ID}"),
     "Retry-After": ("Seconds to wait before trying again.", "5"),
     "WWW-Authenticate": ("The challenge (RFC 6750, section 3).", 'Bearer error="invalid_token"'),
     "Accept-Patch": (
-        "On PATCH, the media types that it takes (RFC 5789, section 3.1).",
+        "On PATCH, the accepted media types (RFC 5789, section 3.1).",
         f"{MERGE_PATCH}, {JSON}",
     ),
-    "X-Request-ID": ("The request's own, where that is a sane one; what the log has it under.", REQUEST_ID),
+    "X-Request-ID": (
+        "The id of the request in the log: the request's own `X-Request-ID`, or a new one.",
+        REQUEST_ID,
+    ),
 }
 OPTIONAL_HEADERS = ("Link", "Accept-Patch")
 PRECONDITIONS = {
-    IF_MATCH: "Write only a task that still has one of these entity tags; answer 412 otherwise.",
-    IF_NONE_MATCH: "Answer 304 while the entity tag is one of these.",
+    IF_MATCH: "Write the task only if it still has one of these entity tags; otherwise the response is 412.",
+    IF_NONE_MATCH: "The response is 304 if the entity tag is one of these.",
 }
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "user_id": {
         "in": "path",
         "name": "user_id",
         "required": True,
-        "description": "The token's user.",
+        "description": "The id of the token's user.",
         "schema": {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID},
         "example": "alice",
     },
@@ -138,7 +141,7 @@ def problem_codes(status: int, *, v1: bool) -> list[str]:
 
 
 def problem_name(status: int, *, v1: bool) -> str:
-    """What the document calls the responses with that status on a mount."""
+    """The name of the responses with that status on a mount."""
     words = problem_codes(status, v1=v1)[0].split("_")
     name = PROBLEM_NAMES.get(status) or "".join(word.capitalize() for word in words)
     return f"V1{name}" if v1 else name
@@ -187,5 +190,5 @@ FIXED_EXAMPLES: dict[str, Any] = {
     "Readiness": {"status": "ready"},
     "Document": {"openapi": "3.1.0"},
     "Page": "<!DOCTYPE html>",
-    "Metrics": 'http_requests_total{route="/v1/tasks",method="GET",status="200"} 42.0',
+    "Metrics": 'http_requests_total{route="/api/tasks",method="GET",status="200"} 42.0',
 }

@@ -1,4 +1,4 @@
-"""What goes out, as marshmallow schemas: they document the responses, which the statements' columns make."""
+"""The responses as marshmallow schemas, for the document alone: statements select what is sent."""
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
@@ -11,19 +11,21 @@ FIELD_CODES = tuple(dict.fromkeys(error.code for error in FIELD_ERRORS.values())
 
 
 class ResponseSchema(Schema):
-    """An answer's body; clients have to bear that fields are added."""
+    """The body of a response; later versions may add members."""
 
     class Meta:
         unknown = EXCLUDE
 
 
 class FieldProblemSchema(ResponseSchema):
-    """Why a field or a query parameter is refused."""
+    """An invalid field or query parameter."""
 
-    pointer = fields.String(metadata={"description": "The body's field (RFC 6901); empty for the whole."})
-    parameter = fields.String(metadata={"description": "The query's parameter."})
+    pointer = fields.String(
+        metadata={"description": "The field of the body (RFC 6901); empty for the whole body."}
+    )
+    parameter = fields.String(metadata={"description": "The query parameter."})
     code = always(fields.String, "For programs.", validate=validate.OneOf(FIELD_CODES))
-    detail = always(fields.String, "To show beside the field.")
+    detail = always(fields.String, "The end of a sentence about the field.")
 
 
 class ProblemSchema(ResponseSchema):
@@ -34,12 +36,14 @@ class ProblemSchema(ResponseSchema):
     status = always(fields.Integer, validate=validate.Range(400, 599))
     code = always(fields.String, "For programs.", validate=validate.OneOf(CODES))
     detail = always(fields.String, "One sentence to show.")
-    request_id = always(fields.String, "What the service's log has this request under.")
-    errors = fields.List(fields.Nested(FieldProblemSchema), metadata={"description": "What is invalid."})
+    request_id = always(fields.String, "The id of the request in the service's log.")
+    errors = fields.List(
+        fields.Nested(FieldProblemSchema), metadata={"description": "The invalid fields or parameters."}
+    )
 
 
 class ErrorMemberSchema(ResponseSchema):
-    """The error once more, in v1's own words."""
+    """The error in v1's own format."""
 
     code = always(fields.String, validate=validate.OneOf(CODES))
     message = always(fields.String)
@@ -47,37 +51,41 @@ class ErrorMemberSchema(ResponseSchema):
 
 
 class V1ProblemSchema(ProblemSchema):
-    """An error, as RFC 9457 problem details and in v1's own words."""
+    """An error, as RFC 9457 problem details and in v1's own format."""
 
     error = always(fields.Nested, nested=ErrorMemberSchema)
 
 
 class DeletionSchema(ResponseSchema):
-    """A task that is gone, or lies in the trash."""
+    """A deleted task."""
 
     id = always(fields.UUID)
     rev = rev_field("The user's `rev` at the deletion.", 1)
 
 
 class MeSchema(ResponseSchema):
-    """What is stored of a user; for one who never wrote, what the token says."""
+    """What is stored about a user; before their first write, what the token says."""
 
     id = always(fields.String, "The user's id in the token.")
     email = always(fields.String, allow_none=True)
     name = always(fields.String, allow_none=True)
-    rev = rev_field("How many writes there were.")
+    rev = rev_field("The number of the user's writes.")
     created_at = always(fields.DateTime, "The time of the first write.", allow_none=True)
 
 
 class HealthSchema(ResponseSchema):
+    """The process responds."""
+
     status = always(fields.String, validate=validate.OneOf(["healthy"]))
 
 
 class ReadinessSchema(ResponseSchema):
+    """The database responds."""
+
     status = always(fields.String, validate=validate.OneOf(["ready"]))
 
 
-# Those before are parts of those behind.
+# A schema follows those that it contains.
 FIXED_RESPONSES: dict[str, type[Schema]] = {
     "FieldProblem": FieldProblemSchema,
     "Problem": ProblemSchema,
@@ -91,24 +99,26 @@ FIXED_RESPONSES: dict[str, type[Schema]] = {
 
 
 def task_responses(contract: Contract) -> dict[str, Schema]:
-    """The contract's responses with tasks, by name; `TaskAnswer` and `TaskList` where it wraps them."""
+    """The responses of a mount that hold tasks, by name; `TaskAnswer` and `TaskList` if it wraps them."""
     task = ResponseSchema.from_dict(
         {field.name: field.output for field in task_fields(contract) if field.shown},
         name=f"{contract.schema_prefix}Task",
     )
     tasks = always(fields.List, cls_or_instance=fields.Nested(task))
-    since = always(fields.Integer, "What to send as `since` next.", metadata={"format": "int64"})
+    since = always(fields.Integer, "The next `since`.", metadata={"format": "int64"})
     changes = ResponseSchema.from_dict(
         {
             "tasks": tasks,
             "deleted": always(fields.List, cls_or_instance=fields.Nested(DeletionSchema)),
             "rev": since,
-            "more": always(fields.Boolean, "Whether to ask again at once."),
+            "more": always(fields.Boolean, "Whether there are more changes now."),
         }
     )
     responses: dict[str, type[Schema]] = {"Task": task, "Changes": changes}
     if contract.envelope:
-        cursor = always(fields.String, "What to send as `cursor`; null on the last page.", allow_none=True)
+        cursor = always(
+            fields.String, "The `cursor` of the next page; null on the last one.", allow_none=True
+        )
         responses["TaskAnswer"] = ResponseSchema.from_dict({"task": always(fields.Nested, nested=task)})
         responses["TaskList"] = ResponseSchema.from_dict({"tasks": tasks, "next_cursor": cursor})
     return {name: schema() for name, schema in responses.items()}

@@ -1,4 +1,4 @@
-"""The API's document, and the page to read it and try it on; none takes a token."""
+"""The OpenAPI document and the page that shows it, without a token."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +17,7 @@ from werkzeug.exceptions import NotFound
 from ..config import ROOT
 from .document import openapi_document
 
-# The page's files, and where they lie: Swagger UI's own come with the package. The document links to api.md.
+# The page's files and their folders; Swagger UI's come with the package, and the document links to api.md.
 STATIC = Path(__file__).parent / "static"
 SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
 FILES = {
@@ -28,7 +28,7 @@ FILES = {
     "swagger-ui.css": SWAGGER_UI,
     "favicon-32x32.png": SWAGGER_UI,
 }
-# Nothing from elsewhere, and nothing inline. Swagger UI draws its icons from data.
+# Nothing inline and nothing from other hosts; Swagger UI has its icons in data URLs.
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -48,7 +48,7 @@ def document() -> Response:
 
 @blueprint.get("/docs")
 def page() -> Response:
-    """Read about the API and try it, in a browser."""
+    """Read about the API and try it in a browser."""
     _refuse_when_off()
     response = Response(render_template("docs.html"))
     response.headers["Content-Security-Policy"] = PAGE_POLICY
@@ -63,7 +63,7 @@ def file(name: str) -> Response:
 
 @blueprint.get("/")
 def index() -> Response:
-    """Go to the page, or where it is switched off to the document."""
+    """Redirect to the page, or to the document if the page is off."""
     endpoint = "openapi.page" if current_app.config["DOCS"] else "openapi.document"
     return Response(status=302, headers={"Location": url_for(endpoint)})
 

@@ -1,1 +1,1 @@
-"""A user's tasks: the routes, what they accept, and the statements behind them."""
+"""A user's tasks: fields, routes, validation and statements."""

@@ -50,9 +50,14 @@ def task_fields(contract: Contract) -> tuple[TaskField, ...]:
         TaskField(
             "id",
             Task.id,
-            always(fields.UUID, "Made by the server (version 7), or sent by the client."),
+            always(fields.UUID, "Chosen by the client, or made by the server (version 7)."),
             EXAMPLE_ID,
-            Uuid(metadata={"format": "uuid", "description": "Your own id, so that it can be sent again."}),
+            Uuid(
+                metadata={
+                    "format": "uuid",
+                    "description": "Your own id, which makes the request safe to repeat.",
+                }
+            ),
             only_on_create=True,
         ),
         TaskField(
@@ -70,7 +75,7 @@ def task_fields(contract: Contract) -> tuple[TaskField, ...]:
             TrimmedText(
                 required=True,
                 validate=[Length(1, MAX_TITLE), refuse_nul],
-                metadata={"pattern": NOT_BLANK, "description": "White space around it is cut off."},
+                metadata={"pattern": NOT_BLANK, "description": "White space around it is removed."},
             ),
         ),
         TaskField(
@@ -84,12 +89,12 @@ def task_fields(contract: Contract) -> tuple[TaskField, ...]:
             Text(
                 allow_none=True,
                 validate=[Length(max=contract.text_limit), refuse_nul],
-                metadata={"pattern": NO_NUL, "description": "Kept as sent."},
+                metadata={"pattern": NO_NUL, "description": "Stored as sent."},
             ),
         ),
         TaskField("completed", Task.completed, always(fields.Boolean), False, StrictBoolean()),
         TaskField(
-            "rev", Task.rev, rev_field("The owner's `rev` at the last write: the task's version.", 1), 42
+            "rev", Task.rev, rev_field("The task's version: the owner's `rev` at its last write.", 1), 42
         ),
         TaskField("created_at", utc(Task.created_at), always(fields.DateTime), EXAMPLE_TIME),
         TaskField("updated_at", utc(Task.updated_at), always(fields.DateTime), EXAMPLE_TIME),

@@ -1,4 +1,4 @@
-"""What queries may hold: marshmallow schemas, and the cursor of a list."""
+"""The queries of lists and changes, as marshmallow schemas, and the cursor of a list."""
 
 import base64
 import binascii
@@ -16,15 +16,15 @@ from ..validation import BoundedInteger, QueryBoolean, QuerySchema
 from .sync import MAX_SINCE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-CURSOR = "Where the page before ended, as its answer tells; it goes with the same filters."
+CURSOR = "The `next_cursor` of the previous page, or the `cursor` of its `Link`; send the same filters."
 
 
-# Microseconds since 1970, the id, the place of the filters in FILTERS.
+# Microseconds since 1970, the id, the index of the filters in FILTERS.
 CURSOR_FORMAT = struct.Struct(">q16sB")
 
 
 class Filters(NamedTuple):
-    """Which of a user's tasks a list shows."""
+    """The filters of a list: the trash or not, completed or not; None is both."""
 
     deleted: bool
     completed: bool | None
@@ -34,7 +34,7 @@ FILTERS = [Filters(deleted, completed) for deleted in (False, True) for complete
 
 
 class Cursor(NamedTuple):
-    """Where a page of a list ended, and the filters of that list."""
+    """The last task of a page, and the filters of its list."""
 
     time: datetime
     id: str
@@ -42,20 +42,20 @@ class Cursor(NamedTuple):
 
     @classmethod
     def after(cls, task: Mapping[str, Any], filters: "Filters") -> "Cursor":
-        """The cursor that goes on behind `task`."""
-        # A task in the trash does not change any more: it was updated when it was deleted.
+        """The cursor of the page after `task`."""
+        # A task in the trash does not change, so its `updated_at` is the time of its deletion.
         time = task["updated_at" if filters.deleted else "created_at"]
         return cls(time.replace(tzinfo=UTC), task["id"], filters)
 
     def encode(self) -> str:
-        """As opaque text for a URL."""
+        """The cursor as opaque text for a URL."""
         micros = (self.time - EPOCH) // timedelta(microseconds=1)
         packed = CURSOR_FORMAT.pack(micros, uuid.UUID(self.id).bytes, FILTERS.index(self.filters))
         return base64.urlsafe_b64encode(packed).decode()
 
     @classmethod
     def decode(cls, text: str) -> "Cursor":
-        """The reverse of `encode`. Raises ValueError for any other text."""
+        """The cursor of a text that `encode` wrote. Raises ValueError for any other text."""
         try:
             micros, raw_id, filters = CURSOR_FORMAT.unpack(base64.b64decode(text, b"-_", validate=True))
             time = EPOCH + timedelta(microseconds=micros)
@@ -65,7 +65,7 @@ class Cursor(NamedTuple):
 
 
 class CursorField(fields.String):
-    """A `Cursor`, as the answer before gave it."""
+    """A `Cursor`, from the previous page."""
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
         try:
@@ -78,20 +78,23 @@ class ListQuery(QuerySchema):
     """The query of a list."""
 
     completed = QueryBoolean(
-        "Only tasks that are, or are not, completed.", load_default=None, allow_none=False
+        "Only tasks that are completed, or only those that are not.", load_default=None, allow_none=False
     )
-    deleted = QueryBoolean("The trash instead, deleted last first.", load_default=False)
-    limit = BoundedInteger(1, MAX_PAGE, "How many tasks at most.", load_default=DEFAULT_PAGE)
+    deleted = QueryBoolean("The trash instead, latest deletion first.", load_default=False)
+    limit = BoundedInteger(1, MAX_PAGE, "The maximum number of tasks.", load_default=DEFAULT_PAGE)
     cursor = CursorField(load_default=None, allow_none=False, metadata={"description": CURSOR})
 
     @validates_schema
     def check_cursor(self, query: dict[str, Any], **_kwargs: Any) -> None:
+        """Refuse a cursor of other filters."""
         if query["cursor"] and query["cursor"].filters != (query["deleted"], query["completed"]):
             raise ValidationError({"cursor": field_error("bad_cursor")})
 
 
 class ChangesQuery(QuerySchema):
-    """The query of a user's changes."""
+    """The query of the changes feed."""
 
-    since = BoundedInteger(0, MAX_SINCE, "The `rev` of the answer before; 0 for everything.", load_default=0)
-    limit = BoundedInteger(1, MAX_CHANGES, "How many changes at most.", load_default=DEFAULT_CHANGES)
+    since = BoundedInteger(
+        0, MAX_SINCE, "The `rev` of the previous response; 0 for everything.", load_default=0
+    )
+    limit = BoundedInteger(1, MAX_CHANGES, "The maximum number of changes.", load_default=DEFAULT_CHANGES)

@@ -14,8 +14,6 @@ class BodySchema(Schema):
     """A body of a task's fields. Read-only fields are ignored, unknown ones are refused."""
 
     class Meta:
-        """Refuse unknown fields."""
-
         unknown = RAISE
 
     error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]

@@ -1,8 +1,8 @@
 """Sync tokens: the number that a client sends as `since`, up to which it knows the owner's changes.
 
-As a rule a token is a rev, and expires when a deletion after it is purged. The pages of a first sync begin with
-tasks older than deletions purged long ago, so between them a token is a rev and the count of purges: it expires
-with the next purge.
+As a rule a token is a rev, and expires when a deletion after it is purged. The pages of a first sync begin
+with tasks older than deletions purged long ago, so between them a token is a rev and the count of purges, and
+expires with the next purge.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The views of a user's tasks: one set, made into a Blueprint for each contract."""
+"""The views of a user's tasks, the same for every contract."""
 
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -39,7 +39,7 @@ def tasks_blueprint(contract: Contract) -> Blueprint:
 
 
 class TaskViews:
-    """What a contract's routes do: load, act, answer. A body is judged before its task is looked up."""
+    """The views of one contract: parse, act, respond. A body is validated before its task is looked up."""
 
     def __init__(self, contract: Contract, statements: TaskStatements) -> None:
         self._contract = contract
@@ -53,7 +53,7 @@ class TaskViews:
     def list_tasks(self) -> Response:
         """List your tasks, newest first.
 
-        With `deleted=true`, the trash instead, deleted last first.
+        With `deleted=true`, list the trash instead, latest deletion first.
         """
         query = parse_query(self._list_query, self._contract.invalid_status)
         if "If-None-Match" in request.headers:
@@ -80,7 +80,8 @@ class TaskViews:
     def create_task(self) -> Response:
         """Create a task.
 
-        With an `id` of your own, the same request may be sent again: then it answers 200.
+        With an `id` of your own you can safely repeat the request: the task is created once, and the repeated
+        request returns it with 200.
         """
         self._refuse_query()
         new = parse_body(self._creation, self._contract.invalid_status)
@@ -93,24 +94,24 @@ class TaskViews:
         return self._task(task, 201, Location=f"{_request_path()}/{task['id']}")
 
     def list_changes(self) -> Response:
-        """List what was written since a rev.
+        """List the changes since a rev.
 
-        The oldest change comes first: tasks, and the ids of deleted ones.
+        The response has the tasks written since then, oldest change first, and the ids of the deleted ones.
         """
         status = self._contract.invalid_status
         query = parse_query(self._changes_query, status)
-        position, limit = SyncToken.decode(query["since"]), query["limit"]
-        page = self._store.changes(position.rev, limit + 1)
-        if not position.could_have_been_issued(page.owner_rev, page.purged_rev):
+        token, limit = SyncToken.decode(query["since"]), query["limit"]
+        page = self._store.changes(token.rev, limit + 1)
+        if not token.could_have_been_issued(page.owner_rev, page.purged_rev):
             raise validation_problem(status, "parameter", {"since": field_error("unknown_rev")})
-        if position.is_expired(page.purged_rev, page.purge_count):
+        if token.is_expired(page.purged_rev, page.purge_count):
             raise Problem("sync_expired")
         more = len(page.tasks) > limit
         changed = page.tasks[:limit]
         deleted = [{"id": task["id"], "rev": task["rev"]} for task in changed if task["deleted"]]
         tasks = [task for task in changed if not task.pop("deleted")]
         last = changed[-1]["rev"] if more else page.owner_rev
-        following = position.following(last, page.purged_rev, page.purge_count)
+        following = token.following(last, page.purged_rev, page.purge_count)
         return _json({"tasks": tasks, "deleted": deleted, "rev": following.encode(), "more": more}, 200, {})
 
     def get_task(self, id: str) -> Response:
@@ -119,11 +120,11 @@ class TaskViews:
         return self._task(self._store.get(parse_uuid(id)))
 
     def put_task(self, id: str) -> Response:
-        """Change the fields that are sent."""
+        """Change the fields in the body."""
         return self._change(id, (JSON,))
 
     def patch_task(self, id: str) -> Response:
-        """Change the fields that are sent, as a JSON Merge Patch (RFC 7396)."""
+        """Change the fields in the body, a JSON Merge Patch (RFC 7396)."""
         return self._change(id, (MERGE_PATCH, JSON))
 
     def delete_task(self, id: str) -> Response:
@@ -134,19 +135,19 @@ class TaskViews:
         return Response(status=204)
 
     def restore_task(self, id: str) -> Response:
-        """Bring a task back from the trash."""
+        """Restore a task from the trash."""
         self._refuse_query()
         revs = if_match_revs()
         return self._task(self._written(self._store.restore(parse_uuid(id), revs), revs, restored=True))
 
     def toggle_task(self, id: str) -> Response:
-        """Turn a task's completion over."""
+        """Toggle a task's completion."""
         self._refuse_query()
         revs = if_match_revs()
         return self._task(self._written(self._store.toggle(parse_uuid(id), revs), revs))
 
     def complete_task(self, id: str) -> Response:
-        """Set a task's completion, or turn it over when no body is sent."""
+        """Set a task's completion, or toggle it if there is no body."""
         if not has_body():
             return self.toggle_task(id)
         self._refuse_query()
@@ -167,7 +168,7 @@ class TaskViews:
         return self._task(self._written(self._store.update(parse_uuid(id), revs, **changes), revs))
 
     def _written(self, result: WriteResult, revs: Revs, *, restored: bool = False) -> Record:
-        """The task that a write left. Raises 404, or 412 where If-Match names other versions."""
+        """The task after a write. Raises Problem 404, or 412 if If-Match names other versions."""
         if result.task is None or (result.deleted and not restored):
             raise not_found()
         if not result.changed and revs is not None and result.task["rev"] not in revs:
@@ -190,7 +191,7 @@ class TaskViews:
 
 
 def _request_path() -> str:
-    """This request's path as a URL reference, without a slash at its end."""
+    """The request's path as a URL reference, without a trailing slash."""
     return quote(request.root_path + request.path.rstrip("/"))
 
 
@@ -206,7 +207,7 @@ def _not_modified(etag: str) -> Response:
 
 def _private(response: Response, headers: dict[str, str]) -> Response:
     response.headers.update(headers)
-    # Kept by the browser alone, and asked for again each time.
+    # Only the browser caches it, and revalidates it each time.
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Vary"] = "Authorization"
     return response

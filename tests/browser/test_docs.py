@@ -18,13 +18,8 @@ REPORT_REFUSALS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`refused: ${event.effectiveDirective} ${event.blockedURI}`));
 """
+pytestmark = pytest.mark.databases("sqlite")
 every_mount = pytest.mark.parametrize("mount", MOUNTS, ids=[mount.name for mount in MOUNTS])
-
-
-@pytest.fixture(scope="session")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """SQLite alone: the databases are other tests' matter."""
-    return f"sqlite:///{tmp_path_factory.mktemp('browser') / 'tasks.db'}"
 
 
 @pytest.fixture(scope="session")

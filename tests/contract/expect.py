@@ -34,9 +34,11 @@ TITLES = {
     503: "Service Unavailable",
 }
 
-each_mount = pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.name)
-each_complete = pytest.mark.parametrize("mount", MOUNTS[1:], ids=lambda mount: mount.name)
 V1, API, USER = MOUNTS
+each_mount = pytest.mark.mounts(*MOUNTS)
+each_complete = pytest.mark.mounts(API, USER)
+# Below each_mount: the whole table on the first mount and one case on the others, which share the code.
+table = pytest.mark.table
 
 
 def expect_problem(

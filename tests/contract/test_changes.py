@@ -16,6 +16,7 @@ from tests.contract.expect import (
     expect_invalid,
     expect_names,
     expect_problem,
+    table,
 )
 from tests.mounts import Mount
 from tests.people import Person
@@ -46,6 +47,7 @@ def expect_expired(response: TestResponse, mount: Mount) -> None:
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("query", ["", "?since=0", "?since=00", "?limit=1000"])
 def test_of_a_user_who_never_wrote_there_are_no_changes(mount: Mount, query: str, alice: Person) -> None:
     assert changes(mount, alice, query) == {"tasks": [], "deleted": [], "rev": 0, "more": False}
@@ -80,6 +82,7 @@ def test_a_restored_task_is_a_task_again(mount: Mount, alice: Person) -> None:
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("limit", range(1, 9))
 def test_pages_of_any_size_hold_everything_once(mount: Mount, limit: int, alice: Person) -> None:
     made = [create(mount, alice, f"task {n}") for n in range(7)]
@@ -111,6 +114,7 @@ def test_a_page_has_500_changes_unless_told_and_1000_at_most(alice: Person) -> N
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "1.5", "+1", "\uff11", "9" * 30])
 def test_a_limit_that_is_not_from_1_to_1000_is_refused(mount: Mount, limit: str, alice: Person) -> None:
     response = alice.get(mount.path(rest="/changes"), query_string={"limit": limit})
@@ -120,6 +124,7 @@ def test_a_limit_that_is_not_from_1_to_1000_is_refused(mount: Mount, limit: str,
 
 
 @each_mount
+@table
 @pytest.mark.parametrize(
     "since", ["-1", "x", "", "1.0", "0x1", " 1", "null", "\uff11", "9007199254740992", "9" * 18, "9" * 400]
 )
@@ -130,6 +135,7 @@ def test_a_since_that_is_no_rev_is_refused(mount: Mount, since: str, alice: Pers
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("since", [2, 3, 2**31, 2**52 - 1, 2**52, 2**52 + 1, 2**52 + 2**20, 2**53 - 1])
 def test_a_since_from_the_future_is_refused(mount: Mount, since: int, alice: Person) -> None:
     create(mount, alice)
@@ -138,6 +144,7 @@ def test_a_since_from_the_future_is_refused(mount: Mount, since: int, alice: Per
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("name", ["cursor", "deleted", "x"])
 def test_an_unknown_parameter_is_refused(mount: Mount, name: str, alice: Person) -> None:
     response = alice.get(mount.path(rest=f"/changes?{name}=true"))
@@ -147,6 +154,7 @@ def test_an_unknown_parameter_is_refused(mount: Mount, name: str, alice: Person)
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "POST"])
 def test_changes_is_no_task(mount: Mount, method: str, alice: Person) -> None:
     response = alice.request(method, mount.path(rest="/changes"))
@@ -183,6 +191,7 @@ def test_a_purge_of_one_user_is_nothing_to_another(
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
 def test_a_first_sync_in_pages_ends_though_old_deletions_were_purged(
     mount: Mount, limit: int, app: Flask, alice: Person

@@ -16,6 +16,8 @@ from app.openapi.views import FILES
 from tests.contract.expect import NOTHING, expect_problem
 from tests.document import UNDOCUMENTED, load, resolve, validator
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def document(app: Flask) -> dict[str, Any]:

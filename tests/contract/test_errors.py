@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import exc
 
 from app.tasks.store import TaskStore
-from tests.contract.expect import NEVER_WAS, NO_TOKEN, V1, create, each_mount, expect_problem
+from tests.contract.expect import NEVER_WAS, NO_TOKEN, V1, create, each_mount, expect_problem, table
 from tests.mounts import Mount
 from tests.people import Person, token
 
@@ -25,6 +25,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YWxpY2U6eA==", "alice"])
 def test_no_credentials_are_401_unauthorized(mount: Mount, header: str, alice: Person) -> None:
     response = alice.client.get(mount.path(), headers={"Authorization": header})
@@ -41,6 +42,7 @@ def test_an_expired_token_is_401_invalid_token(mount: Mount, alice: Person, secr
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("bearer", ["nonsense", "a.b.c", "ü.ü.ü"])
 def test_nonsense_for_a_token_is_401_invalid_token(mount: Mount, bearer: str, alice: Person) -> None:
     response = alice.client.get(mount.path(), headers={"Authorization": f"Bearer {bearer}"})
@@ -50,6 +52,7 @@ def test_nonsense_for_a_token_is_401_invalid_token(mount: Mount, bearer: str, al
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
 def test_the_scheme_is_taken_in_any_letter_case(mount: Mount, scheme: str, alice: Person) -> None:
     response = alice.client.get(mount.path(), headers={"Authorization": f"{scheme} {alice.token}"})
@@ -66,6 +69,7 @@ def test_what_breaks_is_500_without_a_word_of_it(
 
 
 @each_mount
+@table
 @pytest.mark.parametrize(
     ("error", "status"), [(exc.OperationalError, 503), (exc.InterfaceError, 503), (exc.DataError, 500)]
 )

@@ -18,6 +18,7 @@ ANSWERS = [
     ("GET", "//v1/tasks", 404),
 ]
 ORIGIN = "https://app.example.com"
+pytestmark = pytest.mark.one_database
 EXPOSED = {"ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID"}
 
 

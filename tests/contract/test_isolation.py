@@ -19,6 +19,7 @@ from tests.contract.expect import (
     get,
     rev,
     statements,
+    table,
     without_request_id,
 )
 from tests.mounts import Mount
@@ -92,6 +93,7 @@ def test_bobs_calls_leave_alices_task_as_it_was(
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("query", ["", "?completed=false", "?limit=500"])
 def test_a_list_holds_the_tokens_users_tasks_alone(
     mount: Mount, query: str, alice: Person, bob: Person
@@ -141,6 +143,7 @@ def test_a_path_that_names_another_user_is_403_before_anything_is_read(
         assert {without_request_id(answer) for answer in answers} == {without_request_id(answers[0])}
 
 
+@table
 @pytest.mark.parametrize(("method", "rest"), USER_ROUTES[2:])
 def test_a_missing_token_is_401_even_where_the_path_and_the_body_are_wrong(
     method: str, rest: str, person: Callable[..., Person]

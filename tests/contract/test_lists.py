@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.contract.expect import NEVER_WAS, V1, create, each_mount, expect_invalid, expect_names
+from tests.contract.expect import NEVER_WAS, V1, create, each_mount, expect_invalid, expect_names, table
 from tests.mounts import Mount
 from tests.people import Person
 
@@ -55,6 +55,7 @@ def test_a_changed_task_keeps_its_place_in_the_list(mount: Mount, alice: Person)
 
 
 @each_mount
+@table
 @pytest.mark.parametrize(
     ("word", "wanted"), [("true", 1), ("TRUE", 1), ("tRuE", 1), ("false", 0), ("False", 0)]
 )
@@ -71,6 +72,7 @@ def test_a_list_has_100_tasks_unless_told_and_500_at_most(alice: Person) -> None
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("limit", range(1, 7))
 def test_paging_visits_each_task_once_while_others_come_and_go(
     mount: Mount, limit: int, alice: Person
@@ -129,6 +131,7 @@ def test_the_link_of_a_user_with_an_odd_id_leads_on(person: Callable[..., Person
 
 
 @each_mount
+@table
 @pytest.mark.parametrize(
     ("made_with", "sent_with"),
     [
@@ -172,6 +175,7 @@ TAMPERINGS: dict[str, Callable[[str], str]] = {
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("tamper", list(TAMPERINGS.values()), ids=list(TAMPERINGS))
 def test_a_tampered_cursor_is_refused(mount: Mount, tamper: Callable[[str], str], alice: Person) -> None:
     for _ in range(2):
@@ -190,6 +194,7 @@ def test_another_users_cursor_shows_nothing_of_theirs(mount: Mount, alice: Perso
 
 
 @each_mount
+@table
 @pytest.mark.parametrize(
     "limit",
     ["0", "501", "-1", "%2B1", "1.0", "1e2", "", "%201", "ten", "1_0", "%D9%A1", "9" * 5000, "%FF", "null"],
@@ -201,6 +206,7 @@ def test_a_limit_that_is_no_number_from_1_to_500_is_refused(mount: Mount, limit:
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("word", ["", "1", "0", "yes", "null", "true%20", "%C5%A5rue", "%00", "%FF"])
 def test_completed_that_is_neither_true_nor_false_is_refused(mount: Mount, word: str, alice: Person) -> None:
     response = alice.get(mount.path(rest=f"?completed={word}"))
@@ -208,6 +214,7 @@ def test_completed_that_is_neither_true_nor_false_is_refused(mount: Mount, word:
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("query", ["page=2", "Limit=1", "user_id=bob", "title", "offset="])
 def test_an_unknown_parameter_is_named(mount: Mount, query: str, alice: Person) -> None:
     response = alice.get(mount.path(rest=f"?{query}"))
@@ -218,6 +225,7 @@ def test_an_unknown_parameter_is_named(mount: Mount, query: str, alice: Person) 
 
 
 @each_mount
+@table
 @pytest.mark.parametrize(
     "query", ["limit=1&limit=1", "completed=true&completed=false", "cursor=&cursor=", "x=1&x=1"]
 )
@@ -235,6 +243,7 @@ def test_every_bad_parameter_is_named(mount: Mount, alice: Person) -> None:
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("call", ["create", "get", "put", "delete", "complete"])
 @pytest.mark.parametrize("query", ["limit=1", "completed=true", "x=1&x=2"])
 def test_routes_of_one_task_take_no_query(mount: Mount, call: str, query: str, alice: Person) -> None:

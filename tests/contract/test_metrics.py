@@ -81,6 +81,7 @@ def test_in_flight_and_the_pool_return_to_where_they_were(
         assert found[gauge, ""] == before[gauge, ""]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("mode", "address", "headers", "served"),
     [
@@ -128,6 +129,7 @@ def test_a_503_is_counted_by_its_cause(outage: Flask, secret: str) -> None:
     assert found["requests_unavailable_total", 'cause="not_ready"'] == 1
 
 
+@pytest.mark.one_database
 def test_all_workers_are_counted_together(app: Flask, environ: dict[str, str], secret: str) -> None:
     headers = {"Authorization": f"Bearer {token(secret, 'alice')}"}
     with gunicorn(environ, "-w", "2") as (address, _):

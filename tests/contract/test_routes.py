@@ -14,15 +14,14 @@ from tests.contract.expect import (
     NEVER_WAS,
     NO_TOKEN,
     NOTHING,
-    USER,
-    V1,
     create,
     each_mount,
     expect_problem,
     statements,
+    table,
     without_request_id,
 )
-from tests.mounts import MOUNTS, Mount
+from tests.mounts import Mount
 from tests.people import Person
 
 PUBLIC = {
@@ -158,8 +157,8 @@ def test_a_task_created_at_an_address_with_a_slash_has_a_clean_location(mount: M
         assert response.headers["Location"] == mount.path(rest=f"/{mount.task(response)['id']}")
 
 
+@each_mount
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
-@pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: mount.name)
 def test_a_double_slash_is_404_and_never_a_redirect(mount: Mount, method: str, alice: Person) -> None:
     task_id, segment = create(mount, alice)["id"], mount.completion[1]
     plain = mount.path(rest=f"/{task_id}/{segment}")
@@ -171,6 +170,7 @@ def test_a_double_slash_is_404_and_never_a_redirect(mount: Mount, method: str, a
         assert response.status_code == 404, path
 
 
+@table
 @pytest.mark.parametrize("path", ["//v1/tasks", "//api/tasks", "//api/alice/tasks", "//api/me", "//health"])
 @pytest.mark.parametrize("method", ["GET", "PATCH", "OPTIONS"])
 def test_a_double_slash_in_front_is_404_too(method: str, path: str, alice: Person) -> None:
@@ -179,6 +179,7 @@ def test_a_double_slash_in_front_is_404_too(method: str, path: str, alice: Perso
     assert response.status_code == 404
 
 
+@table
 @pytest.mark.parametrize(
     "path",
     [
@@ -202,12 +203,13 @@ def test_an_unknown_address_is_404_with_or_without_a_token(method: str, path: st
     assert without_request_id(answers[0]) == without_request_id(answers[1])
 
 
+@table
 @pytest.mark.parametrize("path", ["/v1/", "/v1/nope", "/v1/tasks/a/b", "/v1//tasks", "/v1/me"])
 def test_an_unknown_address_of_v1_carries_its_error_member(path: str, alice: Person) -> None:
     expect_problem(alice.get(path), 404, "not_found", NOTHING, v1=True)
 
 
-@pytest.mark.parametrize("mount", [V1, API, USER], ids=lambda mount: mount.name)
+@each_mount
 def test_an_address_in_other_letters_is_another_address(mount: Mount, alice: Person) -> None:
     assert alice.get(mount.path().replace("tasks", "Tasks")).status_code == 404
 

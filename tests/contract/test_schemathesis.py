@@ -49,6 +49,7 @@ def is_known_only_to_answers(case: Any) -> bool:
     return "cursor" in case.query or int(case.query.get("since") or 0) > 0
 
 
+@pytest.mark.one_database
 def test_the_document_is_what_the_service_does(
     app: Flask, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

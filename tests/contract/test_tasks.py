@@ -20,6 +20,7 @@ from tests.contract.expect import (
     expect_problem,
     get,
     rev,
+    table,
 )
 from tests.mounts import MOUNTS, Mount
 from tests.people import Person
@@ -109,6 +110,7 @@ def test_put_changes_the_field_that_is_present_and_leaves_the_others(
 
 
 @each_mount
+@table
 @pytest.mark.parametrize("cleared", [None, ""])
 def test_put_clears_the_text(mount: Mount, cleared: str | None, alice: Person) -> None:
     task = create(mount, alice, **{mount.text_field: "2 l"})
@@ -125,6 +127,7 @@ def test_a_task_that_was_got_can_be_put_back_and_nothing_changes(mount: Mount, a
 
 
 @each_mount
+@table
 @pytest.mark.parametrize(
     "change",
     [{}, {"title": "Buy milk"}, {"title": " Buy milk\n"}, {"completed": False}, {"TEXT": None}],
@@ -212,6 +215,7 @@ def test_each_write_adds_one_to_rev_and_what_is_refused_adds_none(mount: Mount, 
     assert create(mount, alice)["rev"] == 6
 
 
+@table
 @MOUNT_PAIRS
 def test_a_task_made_on_one_mount_is_the_same_on_another(
     made_on: Mount, seen_on: Mount, alice: Person
@@ -224,6 +228,7 @@ def test_a_task_made_on_one_mount_is_the_same_on_another(
     assert seen_on.tasks(alice.get(seen_on.path())) == [seen]
 
 
+@table
 @MOUNT_PAIRS
 def test_a_task_deleted_on_one_mount_is_gone_on_another(
     made_on: Mount, seen_on: Mount, alice: Person
@@ -250,6 +255,7 @@ def test_long_details_of_v1_that_are_sent_back_on_api_are_too_long_there(alice: 
 
 
 @each_mount
+@table
 @pytest.mark.parametrize(
     "user_id", ["auth0|5f", "a b", "ü@x", "tasks", "me", "100%", "a+b", "a?b#c", "a\\b", "x" * 255]
 )
@@ -270,7 +276,7 @@ def test_a_user_id_of_any_characters_has_a_whole_life(
     assert user.get("/api/me").get_json()["id"] == user_id
 
 
-@pytest.mark.parametrize("mount", [V1, API], ids=lambda mount: mount.name)
+@pytest.mark.mounts(V1, API)
 def test_a_user_id_with_a_slash_works_where_the_path_names_no_user(
     mount: Mount, person: Callable[..., Person]
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from tests.contract.expect import API, V1, create, each_mount, expect_problem, rev
+from tests.contract.expect import API, V1, create, each_mount, expect_problem, rev, table
 from tests.mounts import MOUNTS, Mount
 from tests.people import Person
 
@@ -55,6 +55,7 @@ def test_a_later_write_brings_a_new_name_and_leaves_what_its_token_does_not_say(
     }
 
 
+@table
 @pytest.mark.parametrize("email", [LONGEST_EMAIL, "a@b.io", "o'hara+tasks@mail.example.com"])
 @pytest.mark.parametrize("name", ["A", "x" * 100, "😀" * 100, "Zoë O'Hara"])
 def test_an_email_and_a_name_within_limits_are_kept(
@@ -65,6 +66,7 @@ def test_an_email_and_a_name_within_limits_are_kept(
     assert (me(person("alice"))["email"], me(person("alice"))["name"]) == (email, name)
 
 
+@table
 @pytest.mark.parametrize(
     "claims",
     [
@@ -123,7 +125,7 @@ def test_deleting_oneself_twice_is_204_and_takes_every_task_and_all_that_was_kno
         assert alice.get(mount.path(rest=f"/{kept}")).status_code == 404
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.databases("postgresql")
 def test_a_first_write_beside_a_deletion_of_oneself_comes_after_it_whole(alice: Person) -> None:
     """SQLite has one writer at a time, so nothing comes between there."""
     written: list[dict[str, Any]] = []

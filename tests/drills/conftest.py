@@ -75,7 +75,10 @@ def service(port: int, secret: str, tmp_path: Path) -> Service:
     @contextmanager
     def serve(url: str) -> Iterator[Popen[bytes]]:
         settings = {"DATABASE_URL": url, "BETTER_AUTH_SECRET": secret, "LOG_LEVEL": "WARNING"}
-        with (tmp_path / "log").open("ab") as log, gunicorn(settings, port=port, output=log) as (_, process):
+        with (
+            (tmp_path / "log").open("ab") as log,
+            gunicorn(settings, "-w", "2", port=port, output=log) as (_, process),
+        ):
             yield process
 
     return serve

@@ -13,7 +13,7 @@ from tests.people import Person
 from tests.wire import Wire
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(migrated_app: Flask, environ: dict[str, str]) -> Iterator[str]:
     """A gunicorn with two workers over each database."""
     with gunicorn(environ, "-w", "2") as (address, _):

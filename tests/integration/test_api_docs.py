@@ -11,10 +11,10 @@ from werkzeug.exceptions import HTTPException
 from app.errors import ERRORS, FIELD_ERRORS
 from tests.console import Request, replay, sessions
 from tests.integration.test_sync_docs import BLOCK, node
-from tests.live import gunicorn
 from tests.people import token
 
 FENCE = re.compile(r"^\s*(?:```|~~~)(.*)$", re.MULTILINE)
+pytestmark = pytest.mark.one_database
 # What a client meets, but no console example can bring about.
 NOT_PROVOKED = {"bad_request", "too_many_requests", "internal_error", "service_unavailable"}
 DRIVER = """
@@ -81,14 +81,13 @@ def test_the_examples_answer_as_printed_and_leave_no_operation_out(
 
 
 def test_the_javascript_pages_and_tells_errors_on_every_mount(
-    app: Flask, environ: dict[str, str], secret: str, page: Path, tmp_path: Path
+    address: str, secret: str, page: Path, tmp_path: Path
 ) -> None:
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     (tmp_path / "api.mjs").write_text("\n".join(blocks), encoding="utf-8")
     (tmp_path / "driver.mjs").write_text(DRIVER, encoding="utf-8")
-    with gunicorn(environ) as (address, _):
-        command = [node(), "driver.mjs", address, token(secret, "carol")]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    command = [node(), "driver.mjs", address, token(secret, "carol")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 

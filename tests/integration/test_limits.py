@@ -23,7 +23,7 @@ from tests.people import Person
 
 SLEEP = select(func.pg_sleep(60).label("slept"))
 LIMITS = {"STATEMENT_TIMEOUT": "1", "LOCK_TIMEOUT": "1", "DB_POOL_SIZE": "1", "DB_MAX_OVERFLOW": "1"}
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.databases("postgresql")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.contract.expect import API, create
 from tests.people import Person
 from tests.wire import Wire
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.databases("postgresql")
 
 
 LIMITS = (

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.contract.expect import each_mount
+from tests.mounts import Mount
 from tests.people import token
 
 BLOCK = re.compile(r"^```js\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -97,20 +99,20 @@ def node() -> str:
     return found
 
 
-@pytest.mark.parametrize("mount", ["/v1/tasks", "/api/tasks", "/api/alice/tasks"])
+@each_mount
 def test_two_frontends_end_with_the_servers_tasks(
-    mount: str, address: str, secret: str, root: Path, tmp_path: Path
+    mount: Mount, address: str, secret: str, root: Path, tmp_path: Path
 ) -> None:
     blocks = BLOCK.findall((root / "docs/sync.md").read_text(encoding="utf-8"))
     assert len(blocks) == 1
     (tmp_path / "sync.mjs").write_text(blocks[0], encoding="utf-8")
     (tmp_path / "driver.mjs").write_text(DRIVER, encoding="utf-8")
     alice = token(secret, "alice")
-    command = [node(), "driver.mjs", address + mount, alice]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    command = [node(), "driver.mjs", address + mount.path(), alice]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     headers = {"Authorization": f"Bearer {alice}"}
-    answer = requests.get(address + mount, headers=headers, timeout=30).json()
-    tasks = answer["tasks"] if mount == "/v1/tasks" else answer
+    body = requests.get(address + mount.path(), headers=headers, timeout=30).json()
+    tasks = body["tasks"] if mount.enveloped else body
     assert json.loads(done.stdout) == sorted(tasks, key=lambda task: int(task["rev"]))
     assert {task["title"] for task in tasks} == {"cow's milk", "rum", "from the laptop", "made meanwhile"}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from gunicorn.http.errors import InvalidChunkSize
 
+from tests.contract.expect import table
 from tests.people import Person
 
 
@@ -53,6 +54,7 @@ def test_a_creation_whose_body_was_cut_makes_no_task(alice: Person) -> None:
     assert alice.get("/v1/tasks").get_json()["tasks"] == []
 
 
+@table
 @pytest.mark.parametrize(
     ("method", "rest"), [("POST", ""), ("PUT", "/x"), ("PATCH", "/x"), ("PATCH", "/x/complete")]
 )
@@ -63,6 +65,7 @@ def test_a_chunk_that_is_none_is_a_bad_request(alice: Person, method: str, rest:
     assert response.get_json()["code"] == "bad_request"
 
 
+@table
 @pytest.mark.parametrize(("size", "status"), [(65_536, 201), (65_537, 413), (65_538, 413), (200_000, 413)])
 def test_a_body_of_unknown_length_has_the_same_limit(alice: Person, size: int, status: int) -> None:
     stream = io.BytesIO(b'{"title":"x"}'.ljust(size))
@@ -70,6 +73,7 @@ def test_a_body_of_unknown_length_has_the_same_limit(alice: Person, size: int, s
     assert response.status_code == status
 
 
+@table
 @pytest.mark.parametrize(
     "path", ["//v1/tasks", "///v1/tasks", "//api/tasks", "//api/alice/tasks", "/v1//tasks"]
 )

@@ -1,4 +1,4 @@
-// Keeps the token for as long as the tab is open: no longer, and for no other tab.
+// Keeps the token until the tab closes, for this tab alone.
 const KEPT = "tasks-api-authorization";
 
 const keepToken = () => ({
