@@ -18,7 +18,7 @@ from tests.people import Person
 from tests.polling import wait_until
 from tests.wire import Wire
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.databases("postgresql")
 
 
 @pytest.fixture
