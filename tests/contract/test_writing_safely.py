@@ -186,7 +186,8 @@ def test_if_match_without_the_tasks_tag_is_412_and_changes_nothing_however_spell
     task = some_task(mount, alice, name)
     for template in STALE:
         with subtests.test(template), nothing_written(mount, alice):
-            response = write(mount, alice, task["id"], name, If_Match=template.replace("{}", f"{task['rev']}"))
+            header = template.replace("{}", str(task["rev"]))
+            response = write(mount, alice, task["id"], name, If_Match=header)
             expect_412(response, mount, task["rev"])
 
 
@@ -199,7 +200,8 @@ def test_if_match_without_an_entity_tag_is_400_and_changes_nothing_however_spell
     task = some_task(mount, alice, name)
     for template in UNREADABLE:
         with subtests.test(template), nothing_written(mount, alice):
-            response = write(mount, alice, task["id"], name, If_Match=template.replace("{}", f"{task['rev']}"))
+            header = template.replace("{}", str(task["rev"]))
+            response = write(mount, alice, task["id"], name, If_Match=header)
             expect_problem(response, 400, "bad_request", UNQUOTED, v1=mount.enveloped)
 
 
