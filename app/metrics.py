@@ -13,8 +13,6 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
-from sqlalchemy import event
-from sqlalchemy.pool import Pool
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -23,7 +21,9 @@ SECONDS = Histogram(
     "http_request_duration_seconds", "Time from request to response.", ["route", "method"], buckets=BUCKETS
 )
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests in progress.", multiprocess_mode="livesum")
-IN_USE = Gauge("database_connections_in_use", "Pooled connections in use.", multiprocess_mode="livesum")
+CONNECTIONS_IN_USE = Gauge(
+    "database_connections_in_use", "Pooled connections in use.", multiprocess_mode="livesum"
+)
 KEY_SET_FETCHES = Counter("key_set_fetches", "Fetches of the key set.", ["outcome"])
 REFUSED = Counter("tokens_refused", "Requests refused with 401.", ["reason"])
 UNAVAILABLE = Counter("requests_unavailable", "Requests refused with 503.", ["cause"])
@@ -61,16 +61,6 @@ def end_request(_error: BaseException | None) -> None:
     # Another hook may have failed before `begin_request` ran.
     if g.pop("in_flight", False):
         IN_FLIGHT.dec()
-
-
-@event.listens_for(Pool, "checkout")
-def _lend(*_args: object) -> None:
-    IN_USE.inc()
-
-
-@event.listens_for(Pool, "checkin")
-def _take_back(*_args: object) -> None:
-    IN_USE.dec()
 
 
 def init_app(app: Flask) -> None:
