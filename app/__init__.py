@@ -70,9 +70,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     cli.init_app(app, settings, verifier)
 
-    dialect = settings.database_url.get_backend_name()
     for contract in CONTRACTS:
-        app.register_blueprint(tasks_blueprint(contract, dialect))
+        app.register_blueprint(tasks_blueprint(contract))
     app.register_blueprint(me.blueprint)
     health.init_app(app, settings.metrics)
     app.register_blueprint(views.blueprint)

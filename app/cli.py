@@ -71,8 +71,10 @@ def _add_purge(app: Flask, settings: Settings) -> None:
     def purge_tasks(older_than: int | None, dry_run: bool) -> None:
         """Remove old tasks from the trash for good."""
         days = settings.trash_days if older_than is None else older_than
-        count = purge(datetime.now(UTC) - timedelta(days=days), dry_run=dry_run)
-        click.echo(f"{'Would remove' if dry_run else 'Removed'} {count} tasks deleted over {days} days ago.")
+        purged, left_out = purge(datetime.now(UTC) - timedelta(days=days), dry_run=dry_run)
+        click.echo(f"{'Would remove' if dry_run else 'Removed'} {purged} tasks deleted over {days} days ago.")
+        if left_out:
+            raise click.ClickException(f"Left out {left_out} users whose rows were locked; run it again.")
 
 
 def _add_openapi(app: Flask) -> None:

@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import NotFound
 
 from .config import ROOT
-from .db.database import apply_timeouts
 from .errors import Problem
 from .extensions import db
 from .metrics import exposition
@@ -51,7 +50,6 @@ class Readiness:
     def _run(self, check: Future[str | None]) -> None:
         try:
             with self._app.app_context(), db.engine.connect() as connection:
-                apply_timeouts(connection, autocommit=True)
                 migrated = frozenset(MigrationContext.configure(connection).get_current_heads()) == heads
                 check.set_result(None if migrated else MIGRATIONS_MISSING)
         except Exception as error:  # any error means not ready

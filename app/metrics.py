@@ -16,8 +16,6 @@ from prometheus_client import (
     multiprocess,
     values,
 )
-from sqlalchemy import event
-from sqlalchemy.pool import Pool
 
 
 def _lock(file: Path) -> int | None:
@@ -53,7 +51,9 @@ SECONDS = Histogram(
     "http_request_duration_seconds", "Time from request to response.", ["route", "method"], buckets=BUCKETS
 )
 IN_FLIGHT = Gauge("http_requests_in_flight", "Requests in progress.", multiprocess_mode="livesum")
-IN_USE = Gauge("database_connections_in_use", "Pooled connections in use.", multiprocess_mode="livesum")
+CONNECTIONS_IN_USE = Gauge(
+    "database_connections_in_use", "Pooled connections in use.", multiprocess_mode="livesum"
+)
 KEY_SET_FETCHES = Counter("key_set_fetches", "Fetches of the key set.", ["outcome"])
 REFUSED = Counter("tokens_refused", "Requests refused with 401.", ["reason"])
 UNAVAILABLE = Counter("requests_unavailable", "Requests refused with 503.", ["cause"])
@@ -95,16 +95,6 @@ def end_request(_error: BaseException | None) -> None:
     # Another hook may have failed before `begin_request` ran.
     if g.pop("in_flight", False):
         IN_FLIGHT.dec()
-
-
-@event.listens_for(Pool, "checkout")
-def _lend(*_args: object) -> None:
-    IN_USE.inc()
-
-
-@event.listens_for(Pool, "checkin")
-def _take_back(*_args: object) -> None:
-    IN_USE.dec()
 
 
 def init_app(app: Flask) -> None:

@@ -1,10 +1,13 @@
 """Alembic's entry point, with the application's engine and tables."""
 
+import time
 from logging.config import fileConfig
 
 import sqlalchemy as sa
 from alembic import context
 from flask import current_app
+
+from app.db.timeouts import clear_timeouts
 
 # An arbitrary number that identifies the lock.
 MIGRATION_LOCK = 7_305_468
@@ -18,9 +21,25 @@ if context.is_offline_mode():
         context.run_migrations()
 else:
     with db.engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=db.metadata, compare_server_default=True)
+        # Closed afterwards, not pooled: it has no time limits, holds a lock and, on SQLite, ignores foreign
+        # keys, which would forbid to replace a table.
+        connection.detach()
+        clear_timeouts(connection)
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        else:
+            # Hosts that are deployed at once take turns, and the second finds nothing left to do. It asks
+            # again and again, as a transaction that waits would stop CREATE INDEX CONCURRENTLY.
+            lock = sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK))
+            while not connection.execute(lock).scalar_one():
+                connection.commit()
+                time.sleep(0.5)
+        connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=db.metadata,
+            compare_server_default=True,
+            transaction_per_migration=True,
+        )
         with context.begin_transaction():
-            if connection.dialect.name == "postgresql":
-                # Hosts that are deployed at the same time take turns; the second one has nothing to do.
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             context.run_migrations()

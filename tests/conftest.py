@@ -136,9 +136,10 @@ def watch_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if watched and TOUCHES_TASKS.search(statement) and not NAMES_OWNER.search(statement):
             ownerless.append(statement)
 
-    def look_at_driver(cursor: Any, statement: str, params: Any) -> None:
-        look(None, None, statement, None, None, False)
-        cursor.execute(statement, params)
+    def look_at_driver(cursor: Any, message: str, params: Any) -> None:
+        for statement in message.split("; "):
+            look(None, None, statement, None, None, False)
+        cursor.execute(message, params)
 
     monkeypatch.setattr(database, "send", look_at_driver)
     event.listen(Engine, "before_cursor_execute", look)

@@ -144,6 +144,7 @@ def server() -> Iterator[str]:
     """Start a new PostgreSQL server and yield the URL of its superuser database."""
     with cluster() as made:
         yield made.url
+        shutil.copy(made._log, "/tmp/pglog.txt")
 
 
 @contextmanager

@@ -1,56 +1,91 @@
-"""How statements reach the database: reads outside a transaction, writes in one, past dead connections."""
+"""How statements reach the database: each read and each transaction is one message to PostgreSQL."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import psycopg2
-from psycopg2.errors import DivisionByZero
 from sqlalchemy import Connection, Engine, Executable, exc
 
 from ..extensions import db
+from ..metrics import CONNECTIONS_IN_USE
 from .timeouts import ServerTimeout, TimeoutConnection
 
-T = TypeVar("T")
 Record = dict[str, Any]
-Fetched = tuple[tuple[str, ...], Sequence[Sequence[Any]]]
 
 
-def fetch(statement: Any, params: Record) -> Fetched:
-    """The names of the columns and the rows of one statement, which is a transaction by itself.
+class Result(NamedTuple):
+    """The rows of a statement, the names of their columns, and how many rows it read or wrote."""
 
-    PostgreSQL's go through the driver, whose values are what SQLAlchemy's types would make of them: its share
-    of a request would be a third.
-    """
-    if db.engine.dialect.name == "postgresql":
-        return _fetch_by_driver(db.engine, statement, params)
-    with db.engine.connect() as connection:
-        result = connection.execute(statement, params)
-        return _names(statement), result.all()
+    names: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+    rowcount: int
+
+    def records(self) -> list[Record]:
+        """The rows as dictionaries."""
+        return [dict(zip(self.names, row, strict=True)) for row in self.rows]
 
 
-def _fetch_by_driver(engine: Engine, statement: Any, params: Record) -> Fetched:
-    text, constants = _compiled(statement)
-    pooled = None
+def read(statement: Executable, params: Record) -> Result:
+    """The result of one SELECT, sent again if its pooled connection turns out to be closed by the server."""
     try:
-        pooled = engine.raw_connection()
-        driver: Any = pooled.driver_connection
-        driver.apply_timeouts(autocommit=True)
-        with driver.cursor() as cursor:
+        return run_transaction((statement,), params)
+    except exc.DBAPIError as error:
+        # A server that did not answer in time would make a second request wait as long.
+        if not error.connection_invalidated or isinstance(error.orig, ServerTimeout):
+            raise
+        return run_transaction((statement,), params)
+
+
+def read_one(statement: Executable, params: Record) -> Record | None:
+    """The one row of a SELECT by a whole key, or None."""
+    return next(iter(read(statement, params).records()), None)
+
+
+def run_transaction(statements: tuple[Executable, ...], params: Record) -> Result:
+    """The result of the last of the statements, which are committed together or not at all.
+
+    Never sent again: after a broken connection nobody knows whether a write was committed.
+    """
+    engine = db.engine
+    if engine.dialect.name == "postgresql":
+        return _run_on_driver(engine, statements, params)
+    with engine.begin() as connection:
+        return _run_on_connection(connection, statements, params)
+
+
+def _run_on_connection(connection: Connection, statements: tuple[Executable, ...], params: Record) -> Result:
+    *first, last = statements
+    for statement in first:
+        connection.execute(statement, params)
+    result = connection.execute(last, params)
+    return Result(_names(last), result.all() if result.returns_rows else (), result.rowcount)
+
+
+def _run_on_driver(engine: Engine, statements: tuple[Executable, ...], params: Record) -> Result:
+    """Send all statements in one message, which PostgreSQL runs as one transaction.
+
+    The driver's values are what SQLAlchemy's types would make of them, at a third less CPU for a read.
+    """
+    text, constants = _compile(statements)
+    pooled: Any = None
+    try:
+        pooled = _check_out(engine)
+        with CONNECTIONS_IN_USE.track_inprogress(), pooled.cursor() as cursor:
             send(cursor, text, {**constants, **params})
-            return _names(statement), cursor.fetchall()
+            rows = cursor.fetchall() if cursor.description else ()
+            return Result(_names(statements[-1]), rows, cursor.rowcount)
     except psycopg2.Error as error:
-        is_dead = pooled is not None and bool(driver.closed)
-        if pooled is not None and is_dead:
+        is_closed = pooled is not None and bool(pooled.driver_connection.closed)
+        if is_closed:
             pooled.invalidate(error)
-            pooled = None
         raise exc.DBAPIError.instance(
             text,
             None,
             error,
             psycopg2.Error,
             hide_parameters=True,
-            connection_invalidated=is_dead,
+            connection_invalidated=is_closed,
             dialect=engine.dialect,
         ) from error
     finally:
@@ -58,86 +93,41 @@ def _fetch_by_driver(engine: Engine, statement: Any, params: Record) -> Fetched:
             pooled.close()
 
 
+def _check_out(engine: Engine) -> Any:
+    """A pooled connection that the server has kept open.
+
+    SQLAlchemy's event for this gives up on the second closed connection, with an error of no database.
+    """
+    while True:
+        pooled = engine.raw_connection()
+        driver: TimeoutConnection = pooled.driver_connection  # type: ignore[assignment]
+        if driver.is_alive():
+            driver.is_new = False
+            return pooled
+        pooled.invalidate()
+        pooled.close()
+        if driver.is_new:
+            raise psycopg2.OperationalError("the server closed a new connection")
+
+
 def send(cursor: Any, text: str, params: Record) -> None:
-    """Execute; by a name of its own, so that others can look on."""
+    """Execute; a function of its own so that tests can watch the statements."""
     cursor.execute(text, params)
 
 
 @cache
-def _compiled(statement: Any) -> tuple[str, Record]:
-    compiled = statement.compile(dialect=db.engine.dialect)
-    return compiled.string, compiled.params
+def _compile(statements: tuple[Executable, ...]) -> tuple[str, Record]:
+    """The text of the statements in one message, and the values of their constants."""
+    compiled = [statement.compile(dialect=db.engine.dialect) for statement in statements]  # type: ignore[attr-defined]
+    constants: Record = {}
+    for one in compiled:
+        for name, value in one.params.items():
+            if constants.setdefault(name, value) != value:
+                raise ValueError(f"two constants are called {name}")
+    return "; ".join(one.string for one in compiled), constants
 
 
 @cache
 def _names(statement: Any) -> tuple[str, ...]:
     # Plain strings: a subquery's names are of a subclass that orjson does not take.
-    return tuple(str(column.key) for column in statement.selected_columns)
-
-
-def read_rows(statement: Executable, params: Record) -> Fetched:
-    """What `fetch` returns of a SELECT, which may be sent again."""
-    return _retry_dead_connection(lambda: fetch(statement, params))
-
-
-def read(statement: Executable, params: Record) -> list[Record]:
-    """The rows of one SELECT."""
-    names, rows = read_rows(statement, params)
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def write_once(statement: Executable, params: Record) -> Record | None:
-    """The row that a writing statement of PostgreSQL returns, in one round trip; None where it wrote nothing.
-
-    Not sent again: whether it was carried out, nobody would know. A connection that was closed before is
-    found when the pool hands it out.
-    """
-    try:
-        names, rows = fetch(statement, params)
-    except exc.DataError as error:
-        if isinstance(error.orig, DivisionByZero):
-            return None
-        raise
-    return dict(zip(names, rows[0], strict=True)) if rows else None
-
-
-def read_one(statement: Executable, params: Record) -> Record | None:
-    """The one row of a SELECT by a whole key, or None."""
-    return next(iter(read(statement, params)), None)
-
-
-def run_transaction(work: Callable[[Connection], T]) -> T:
-    """What `work` returns, done in one transaction."""
-    committing = False
-
-    def attempt() -> T:
-        nonlocal committing
-        with db.engine.connect() as connection:
-            apply_timeouts(connection, autocommit=False)
-            result = work(connection)
-            committing = True
-            connection.commit()
-            return result
-
-    # Before the COMMIT nothing has happened, so all of it may happen again; after it nobody knows.
-    return _retry_dead_connection(attempt, unless=lambda: committing)
-
-
-def apply_timeouts(connection: Connection, *, autocommit: bool) -> None:
-    """Give the connection the time limits, until it is returned to the pool."""
-    driver = connection.connection.driver_connection
-    if isinstance(driver, TimeoutConnection):
-        driver.apply_timeouts(autocommit=autocommit)
-
-
-def _retry_dead_connection(work: Callable[[], T], unless: Callable[[], bool] = lambda: False) -> T:
-    """Run `work`, and once more if its pooled connection turns out to have been closed by the server.
-
-    One that the server did not answer on in time is no such connection: another would wait as long.
-    """
-    try:
-        return work()
-    except exc.DBAPIError as error:
-        if not error.connection_invalidated or isinstance(error.orig, ServerTimeout) or unless():
-            raise
-        return work()
+    return tuple(str(column.key) for column in statement.exported_columns)

@@ -1,5 +1,6 @@
 """The two tables. Every key begins with the owner, so that no index finds a task by its id alone."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Text,
+    TypeDecorator,
     Uuid,
     false,
     text,
@@ -20,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import GenericFunction
 
 from ..extensions import db
-from ..limits import MAX_DESCRIPTION, MAX_TITLE, MAX_USER_ID
+from ..limits import MAX_DESCRIPTION, MAX_EMAIL, MAX_NAME, MAX_TITLE, MAX_USER_ID
 
 
 class utc(GenericFunction[datetime]):  # noqa: N801 - an SQL function
@@ -40,11 +42,42 @@ def _compile_utc_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"timezone('UTC', {compiler.process(element.clauses, **kwargs)})"
 
 
+class List(TypeDecorator[list[Any]]):
+    """A bound list: PostgreSQL's driver makes an array of it, SQLite gets it as JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: list[Any] | None, _dialect: Any) -> str | None:
+        """The list as JSON."""
+        return None if value is None else json.dumps(value)
+
+
+class any_of(GenericFunction[bool]):  # noqa: N801 - an SQL function
+    """Whether a value is in a bound `List`."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(any_of, "sqlite")
+def _compile_any_of_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
+    value, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
+    return f"{value} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - compiled clauses
+
+
+@compiles(any_of, "postgresql")
+def _compile_any_of_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
+    value, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
+    return f"{value} = ANY({values})"
+
+
 class User(db.Model):  # type: ignore[name-defined, misc]
     """A token's user, stored with their first write.
 
-    `rev` counts the user's writes. `purged_rev` is the rev up to which deletions are purged,
-    `purge_count` the number of purges. `created_at` is null once the user has deleted everything.
+    `rev` grows with each of the user's writes. `purged_rev` is the rev up to which deletions are purged,
+    `purge_count` the number of purges. Tasks up to `forgotten_rev` wait to be deleted, and nobody sees
+    them. `created_at` is null once the user has deleted everything.
     """
 
     __tablename__ = "users"
@@ -55,11 +88,14 @@ class User(db.Model):  # type: ignore[name-defined, misc]
     rev: Mapped[int] = mapped_column(BigInteger)
     purged_rev: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     purge_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    forgotten_rev: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     created_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
         CheckConstraint(f"length(id) BETWEEN 1 AND {MAX_USER_ID}", "id_length"),
         CheckConstraint("purged_rev BETWEEN 0 AND rev", "purged_rev_range"),
+        CheckConstraint(f"length(email) <= {MAX_EMAIL} AND email LIKE '%_@_%'", "email_format"),
+        CheckConstraint(f"length(name) BETWEEN 1 AND {MAX_NAME}", "name_length"),
     )
 
 

@@ -2,23 +2,23 @@
 
 import select
 import time
+from functools import partial
 from typing import Any
 
 import psycopg2
 from psycopg2 import extensions
-from sqlalchemy import event, exc
-from sqlalchemy.pool import Pool
+from sqlalchemy import Connection
 
 from ..config import Settings
 
-# What the server's own limit needs to be told and to arrive.
+# What the server's own limit takes to be reported and to arrive.
 MARGIN_SECONDS = 1
 # Ids go from the database to JSON as text; SQLAlchemy has psycopg2 make an object of each.
 UUID_AS_TEXT = extensions.new_type((2950,), "UUID", extensions.UNICODE)
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
-    """What SQLAlchemy's create_engine takes beside the URL."""
+    """The arguments of SQLAlchemy's create_engine beside the URL."""
     # An error's text goes to the log, and what users wrote must not.
     options: dict[str, Any] = {"hide_parameters": True}
     if settings.database_url.get_backend_name() == "sqlite":
@@ -30,7 +30,14 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_recycle": settings.pool_recycle,
         # The connection used last is used next, so that idle ones can be closed by the server unnoticed.
         "pool_use_lifo": True,
-        "connect_args": {"connection_factory": timeout_connection(settings), "cursor_factory": TimeoutCursor},
+        # Each message is a transaction of its own, so a returned connection has nothing to roll back.
+        "pool_reset_on_return": None,
+        # SQLAlchemy would look for the type on each new connection.
+        "use_native_hstore": False,
+        "connect_args": {
+            "connection_factory": partial(TimeoutConnection, settings=settings),
+            "cursor_factory": TimeoutCursor,
+        },
     }
 
 
@@ -43,74 +50,54 @@ class TimeoutCursor(extensions.cursor):
 
     connection: "TimeoutConnection"
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        extensions.register_type(UUID_AS_TEXT, self)
+
     def execute(self, query: Any, vars: Any = None) -> None:
+        """Execute the limits and the query as one transaction."""
         super().execute(self.connection.prefix + query, vars)
 
 
 class TimeoutConnection(extensions.connection):
-    """A psycopg2 connection with time limits, for as long as it is told to have them.
+    """A psycopg2 connection that limits every statement and every wait, its own making included.
 
-    It waits no longer than `wait_timeout` seconds; for ever where that is None.
+    It waits no longer than `wait_timeout` seconds, or forever where that is None. Each message is a
+    transaction, and no BEGIN is sent.
     """
 
-    limits: str
-    seconds: float
-    has_text_ids = False
     prefix = ""
-    wait_timeout: float | None = None
+    is_new = True
 
-    def apply_timeouts(self, *, autocommit: bool) -> None:
-        """Limit what comes; with `autocommit` each statement is a transaction, and no BEGIN is sent.
-
-        SQLAlchemy's own way to that, an isolation level, would send a SET to the server afterwards.
-        """
-        self.prefix, self.wait_timeout, self.autocommit = self.limits, self.seconds, autocommit
-        if not self.has_text_ids:
-            # Not when it is made: SQLAlchemy registers its own type then.
-            extensions.register_type(UUID_AS_TEXT, self)
-            self.has_text_ids = True
-
-    def clear_timeouts(self) -> None:
-        """Let what comes take the time that it takes, as migrations do."""
-        self.prefix, self.wait_timeout, self.autocommit = "", None, False
+    def __init__(self, dsn: str, *, settings: Settings) -> None:
+        # libpq ignores its own connect_timeout where a wait callback is set.
+        connect_timeout = settings.database_url.query.get("connect_timeout", settings.connect_timeout)
+        self.wait_timeout: float | None = float(str(connect_timeout))
+        super().__init__(dsn)
+        self.wait_timeout = settings.statement_timeout + MARGIN_SECONDS
+        self.autocommit = True
+        # For one transaction alone: a pooler that hands the connection to another client after it (PgBouncer,
+        # Neon) would keep the options of a session. The server's default isolation may be another one, under
+        # which a write that waited for its owner's lock fails.
+        self.prefix = (
+            "SET LOCAL transaction_isolation = 'read committed'; "
+            f"SET LOCAL statement_timeout = {settings.statement_timeout * 1000}; "
+            f"SET LOCAL lock_timeout = {settings.lock_timeout * 1000}; "
+        )
 
     def is_alive(self) -> bool:
         """Whether the server has kept the connection, as far as is known here: nothing is sent."""
         poller = select.poll()
         poller.register(self.fileno(), select.POLLIN)
-        # A server that says something to a client that asked nothing says goodbye.
+        # The only unasked message from a server is that it closes the connection.
         return not poller.poll(0)
 
 
-def timeout_connection(settings: Settings) -> type[TimeoutConnection]:
-    """The kind of connection that has the settings' limits."""
-    connect_seconds = settings.database_url.query.get("connect_timeout", settings.connect_timeout)
-
-    class Limited(TimeoutConnection):
-        # For one transaction alone: a pooler that hands the connection to somebody else after it (PgBouncer,
-        # Neon) keeps that. Neither an option at the start of the connection nor a SET would do.
-        limits = (
-            f"SET LOCAL statement_timeout = {settings.statement_timeout * 1000}; "
-            f"SET LOCAL lock_timeout = {settings.lock_timeout * 1000}; "
-        )
-        seconds = settings.statement_timeout + MARGIN_SECONDS
-        # libpq's own limit does not count where a wait callback is set.
-        wait_timeout = float(str(connect_seconds))
-
-    return Limited
-
-
-@event.listens_for(Pool, "connect")
-@event.listens_for(Pool, "checkin")
-def _free(driver: Any, *_args: object) -> None:
+def clear_timeouts(connection: Connection) -> None:
+    """Let the transactions of a connection, which must not return to its pool, take as long as they need."""
+    driver = connection.connection.driver_connection
     if isinstance(driver, TimeoutConnection):
-        driver.clear_timeouts()
-
-
-@event.listens_for(Pool, "checkout")
-def _refuse_dead(driver: Any, *_args: object) -> None:
-    if isinstance(driver, TimeoutConnection) and not driver.is_alive():
-        raise exc.DisconnectionError
+        driver.prefix, driver.wait_timeout, driver.autocommit = "", None, False
 
 
 def wait(connection: Any) -> None:

@@ -183,8 +183,8 @@ class Document:
                 del parameter["schema"]["default"]
             parameters.append(parameter)
         if operation.precondition:
-            header = {"in": "header", "name": operation.precondition, "schema": {"type": "string"}}
-            parameters.append(header | {"description": PRECONDITIONS[operation.precondition]})
+            header = {"in": "header", "name": operation.precondition}
+            parameters.append(header | PRECONDITIONS[operation.precondition])
         return parameters
 
 

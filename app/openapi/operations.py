@@ -35,7 +35,7 @@ class Operation(NamedTuple):
 
 
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
-_WRITE = Operation("Task", headers=("ETag",), problems=(404, 412), precondition=IF_MATCH)
+_WRITE = Operation("Task", headers=("ETag",), problems=(400, 404, 412), precondition=IF_MATCH)
 # By the name of the view, which is the same on each mount.
 TASK_OPERATIONS = {
     "list_tasks": Operation(
@@ -109,9 +109,18 @@ RESPONSE_HEADERS = {
     ),
 }
 OPTIONAL_HEADERS = ("Link", "Accept-Patch")
-PRECONDITIONS = {
-    IF_MATCH: "Write the task only if it still has one of these entity tags; otherwise the response is 412.",
-    IF_NONE_MATCH: "The response is 304 if the entity tag is one of these.",
+PRECONDITIONS: dict[str, dict[str, Any]] = {
+    IF_MATCH: {
+        "description": "Write the task only if it still has one of these entity tags, which include their "
+        "quotes; otherwise the response is 412.",
+        # `*`, or tags as responses have them. A header without any tag is a 400.
+        "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-+.-~-]*"(, ?(W/)?"[!#-+.-~-]*")*)$'},
+        "example": '"42"',
+    },
+    IF_NONE_MATCH: {
+        "description": "The response is 304 if the entity tag is one of these.",
+        "schema": {"type": "string"},
+    },
 }
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "user_id": {

@@ -69,7 +69,7 @@ class MeSchema(ResponseSchema):
     id = always(fields.String, "The user's id in the token.")
     email = always(fields.String, allow_none=True)
     name = always(fields.String, allow_none=True)
-    rev = rev_field("The number of the user's writes.")
+    rev = rev_field("Grows with each write of the user, and may skip numbers.")
     created_at = always(fields.DateTime, "The time of the first write.", allow_none=True)
 
 

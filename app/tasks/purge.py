@@ -1,51 +1,87 @@
-"""What `flask tasks purge` does, user by user, so that no statement looks into the tasks of all."""
+"""Deletes for good, user by user and in batches, so that no statement looks into the tasks of all.
 
+Between the batches others get their turn: SQLite has one writer at a time.
+"""
+
+import time
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, delete, func, select, update
+import sqlalchemy as sa
 
 from ..db.database import Record, read, run_transaction
 from ..db.models import Task, User
-from .statements import OWNED, THIS_USER
+from .statements import FORGOTTEN, OWNED, THIS_USER
 
-LIST_USERS = select(User.id).where(User.id > bindparam("after")).order_by(User.id).limit(bindparam("limit"))
-EXPIRED = (OWNED, Task.deleted_at < bindparam("before", type_=Task.deleted_at.type))
-COUNT_EXPIRED = select(func.count().label("count")).select_from(Task).where(*EXPIRED)
-_batch = select(Task.rev).where(*EXPIRED).order_by(Task.rev).limit(bindparam("limit")).subquery()
-LAST_EXPIRED = select(func.max(_batch.c.rev).label("rev"))
-_purged_rev = case((User.purged_rev < bindparam("rev_limit"), bindparam("rev_limit")), else_=User.purged_rev)
-RAISE_PURGED_REV = (
-    update(User).where(THIS_USER).values(purged_rev=_purged_rev, purge_count=User.purge_count + 1)
+BATCH = 1000
+
+LIST_USERS = (
+    sa.select(User.id).where(User.id > sa.bindparam("after")).order_by(User.id).limit(sa.bindparam("limit"))
 )
-PURGE = delete(Task).where(*EXPIRED, Task.rev <= bindparam("rev_limit"))
+EXPIRED = (OWNED, Task.deleted_at < sa.bindparam("before", type_=Task.deleted_at.type))
+COUNT_EXPIRED = sa.select(sa.func.count().label("count")).select_from(Task).where(*EXPIRED)
 
 
-def purge(before: datetime, *, dry_run: bool = False, batch: int = 1000) -> int:
-    """Remove what was deleted before that time for good, and return how many tasks that is or would be.
+def _last_of_batch(*conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
+    """The greatest rev of the next batch of tasks, oldest first; null where there is none."""
+    batch = sa.select(Task.rev).where(*conditions).order_by(Task.rev).limit(sa.bindparam("limit")).subquery()
+    return sa.select(sa.func.max(batch.c.rev).label("rev"))
 
-    A user's row is locked for one batch at a time, so servers go on meanwhile.
-    """
-    purged, after = 0, ""
-    while users := read(LIST_USERS, {"after": after, "limit": batch}):
+
+UP_TO_REV = Task.rev <= sa.bindparam("rev_limit")
+LAST_FORGOTTEN, LAST_EXPIRED = _last_of_batch(*FORGOTTEN), _last_of_batch(*EXPIRED)
+DELETE_FORGOTTEN = sa.delete(Task).where(*FORGOTTEN, UP_TO_REV)
+PURGE = sa.delete(Task).where(*EXPIRED, UP_TO_REV)
+RAISE_PURGED_REV = (
+    sa.update(User)
+    .where(THIS_USER)
+    .values(
+        purged_rev=sa.case(
+            (User.purged_rev < sa.bindparam("rev_limit"), sa.bindparam("rev_limit")), else_=User.purged_rev
+        ),
+        purge_count=User.purge_count + 1,
+    )
+)
+
+
+class PurgeResult(NamedTuple):
+    """How many tasks were removed, or would be, and how many users were left out because of a lock."""
+
+    tasks: int
+    users_left_out: int = 0
+
+
+def purge(before: datetime, *, dry_run: bool = False, batch: int = BATCH) -> PurgeResult:
+    """Remove what was deleted before that time, and what forgotten users left."""
+    purged, left_out, after = 0, 0, ""
+    while users := read(LIST_USERS, {"after": after, "limit": batch}).records():
         for user in users:
-            params = {"owner": user["id"], "before": before}
+            params = {"owner": user["id"], "before": before, "limit": batch}
             if dry_run:
-                purged += read(COUNT_EXPIRED, params)[0]["count"]
-            else:
-                purged += _purge_user(params, batch)
+                purged += read(COUNT_EXPIRED, params).records()[0]["count"]
+                continue
+            try:
+                delete_forgotten(user["id"])
+                # In one transaction: who reads the changes sees the tombstones, or that they are gone.
+                purged += _in_batches(LAST_EXPIRED, (RAISE_PURGED_REV, PURGE), params)
+            except sa.exc.OperationalError as error:
+                if error.connection_invalidated:
+                    raise
+                left_out += 1
         after = users[-1]["id"]
-    return purged
+    return PurgeResult(purged, left_out)
 
 
-def _purge_user(params: Record, batch: int) -> int:
-    purged = 0
-    while (last := read(LAST_EXPIRED, {**params, "limit": batch})[0]["rev"]) is not None:
-        bound = {**params, "rev_limit": last}
+def delete_forgotten(owner: str) -> None:
+    """Delete the tasks that a forgotten user left."""
+    _in_batches(LAST_FORGOTTEN, (DELETE_FORGOTTEN,), {"owner": owner, "limit": BATCH})
 
-        def work(connection: Connection, bound: Record = bound) -> int:
-            # In one transaction: who reads the changes sees the tombstones, or that they are gone.
-            connection.execute(RAISE_PURGED_REV, bound)
-            return connection.execute(PURGE, bound).rowcount
 
-        purged += run_transaction(work)
-    return purged
+def _in_batches(last_of_batch: sa.Select[int], statements: tuple[sa.Executable, ...], params: Record) -> int:
+    deleted = 0
+    while (last := read(last_of_batch, params).records()[0]["rev"]) is not None:
+        began = time.monotonic()
+        deleted += run_transaction(statements, {**params, "rev_limit": last}).rowcount
+        # As long again for the others, who ask for SQLite's lock every few milliseconds.
+        time.sleep(time.monotonic() - began)
+    return deleted

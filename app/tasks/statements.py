@@ -1,42 +1,17 @@
-"""Every SQL statement on tasks and their users, each bound to its owner, built once with bound parameters."""
+"""The statements on tasks, bound to their owner and built once, the same on both databases."""
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ARRAY,
-    CTE,
-    BigInteger,
-    ColumnElement,
-    Select,
-    bindparam,
-    case,
-    delete,
-    exists,
-    func,
-    not_,
-    or_,
-    outerjoin,
-    select,
-    text,
-    true,
-    tuple_,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from ..contracts import Contract
-from ..db.models import Task, User, utc
+from ..db.models import List, Task, User, any_of
 from .fields import task_fields
 
-Columns = list[ColumnElement[Any]]
-INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+Columns = list[sa.ColumnElement[Any]]
 
-
-OWNED = Task.user_id == bindparam("owner")
-TASK_KEY = (OWNED, Task.id == bindparam("task_id"))
-LIVE = Task.deleted_at.is_(None)
-TRASHED = Task.deleted_at.is_not(None)
-THIS_USER = User.id == bindparam("owner")
+THIS_USER = User.id == sa.bindparam("owner")
 OWNER = (
     User.rev.label("owner_rev"),
     User.purged_rev.label("purged_rev"),
@@ -44,70 +19,67 @@ OWNER = (
     # Grows with each write and with each purge, whose tasks may be older than others purged before.
     (User.rev + User.purge_count).label("version"),
 )
-REV_MATCHES = Task.rev.in_(bindparam("revs", expanding=True))
-QUICK_REV_MATCHES = Task.rev == func.any(bindparam("revs", type_=ARRAY(BigInteger)))
-# What is bound to something new; a row that has it all already is not touched.
-NEW = {
-    Task.title: func.coalesce(bindparam("new_title"), Task.title),
-    Task.description: case(
-        (bindparam("has_description"), bindparam("new_description")), else_=Task.description
+OWNER_REV = sa.select(User.rev).where(THIS_USER).scalar_subquery()
+FORGOTTEN_REV = sa.select(User.forgotten_rev).where(THIS_USER).scalar_subquery()
+
+OWNED_ROWS = Task.user_id == sa.bindparam("owner")
+# Rows that wait to be deleted after their owner asked to be forgotten.
+FORGOTTEN = (OWNED_ROWS, Task.rev <= FORGOTTEN_REV)
+OWNED = sa.and_(OWNED_ROWS, Task.rev > FORGOTTEN_REV)
+TASK_KEY = (OWNED, Task.id == sa.bindparam("task_id"))
+LIVE = Task.deleted_at.is_(None)
+TRASHED = Task.deleted_at.is_not(None)
+# The revs that If-Match names; null stands for any.
+REVS = sa.bindparam("revs", type_=List())
+REV_MATCHES = sa.or_(REVS.is_(None), any_of(Task.rev, REVS))
+NEW_VALUES = {
+    Task.title: sa.func.coalesce(sa.bindparam("new_title"), Task.title),
+    Task.description: sa.case(
+        (sa.bindparam("has_description"), sa.bindparam("new_description")), else_=Task.description
     ),
-    Task.completed: func.coalesce(bindparam("new_completed"), Task.completed),
+    Task.completed: sa.func.coalesce(sa.bindparam("new_completed"), Task.completed),
 }
-CHANGED = or_(*(column.is_distinct_from(new) for column, new in NEW.items()))
-# Conditions and values of update, toggle, delete and restore.
-CHANGES: tuple[tuple[list[Any], dict[str, Any]], ...] = (
-    ([LIVE, CHANGED], {column.key: new for column, new in NEW.items()}),
-    ([LIVE], {"completed": not_(Task.completed)}),
-    ([LIVE], {"deleted_at": bindparam("now")}),
-    ([TRASHED], {"deleted_at": None}),
-)
-
-
-def stamp(rev: ColumnElement[int]) -> dict[str, Any]:
-    """What each write of a task sets."""
-    return {"rev": rev, "updated_at": bindparam("now")}
+DIFFERS = sa.or_(*(column.is_distinct_from(new) for column, new in NEW_VALUES.items()))
+STAMP = {"rev": OWNER_REV, "updated_at": sa.bindparam("now")}
 
 
 class Write(NamedTuple):
     """How one change of a task is made.
 
-    `plain` goes in a transaction, behind the owner's next rev. `quick` does all at once: it returns no row
-    where there is nothing to write, and divides by zero where a writer who came between left nothing to do.
-    Each is a pair: as it is, and for the revs that an If-Match names.
+    `statements` run in one transaction: the first raises the owner's `rev`, which locks out their other
+    writers; the second writes the task and returns it. Where it returns no row, `look` finds the task, with
+    `deleted` and with `applicable`: whether the conditions of the write hold now.
     """
 
-    plain: tuple[Any, Any]
-    quick: tuple[Any, Any] | None = None
+    statements: tuple[sa.Executable, sa.Executable]
+    look: sa.Select[Any]
 
 
 class TaskStatements:
-    """The statements of one contract: they return a task's columns under the names of its JSON."""
+    """The statements of one contract, which return a task's columns under the names of its JSON."""
 
-    def __init__(self, contract: Contract, dialect: str) -> None:
-        insert = INSERT[dialect]
+    def __init__(self, contract: Contract) -> None:
         columns = task_columns(contract)
-        # SQLite has no data-modifying WITH.
-        has_quick = dialect == "postgresql"
-        self.next_rev = next_rev(insert)
-        self.insert = creation(insert, columns, has_quick)
-        self.update, self.toggle, self.delete, self.restore = (
-            change(conditions, values, columns, has_quick) for conditions, values in CHANGES
+        self.create = create(columns)
+        self.update = change(
+            columns, [LIVE, DIFFERS], {column.key: new for column, new in NEW_VALUES.items()}
         )
-        self.get = select(*columns).where(*TASK_KEY, LIVE)
-        self.find = select(*columns, TRASHED.label("deleted")).where(*TASK_KEY)
+        self.toggle = change(columns, [LIVE], {"completed": sa.not_(Task.completed)})
+        self.delete = change(columns, [LIVE], {"deleted_at": sa.bindparam("now")})
+        self.restore = change(columns, [TRASHED], {"deleted_at": None})
+        self.get = sa.select(*columns).where(*TASK_KEY, LIVE)
         # (in the trash, filtered by completed, after a cursor) → statement
         self.pages = {
-            (trash, filtered, after): with_user(page(columns, trash, filtered, after))
+            (trash, filtered, after): with_owner(page(columns, trash, filtered, after))
             for trash in (False, True)
             for filtered in (False, True)
             for after in (False, True)
         }
-        self.changes = with_user(
-            select(*columns, TRASHED.label("deleted"))
-            .where(OWNED, Task.rev > bindparam("since"))
+        self.changes = with_owner(
+            sa.select(*columns, TRASHED.label("deleted"))
+            .where(OWNED, Task.rev > sa.bindparam("since"))
             .order_by(Task.rev)
-            .limit(bindparam("limit"))
+            .limit(sa.bindparam("limit"))
         )
 
 
@@ -116,114 +88,94 @@ def task_columns(contract: Contract) -> Columns:
     return [field.column.label(field.name) for field in task_fields(contract) if field.shown]
 
 
-def next_rev(insert: Any) -> Any:
-    """Make the user's row or add one to its `rev`, and return that; it locks out their other writers."""
-    new = insert(User).values(
-        id=bindparam("owner"),
-        email=bindparam("email"),
-        name=bindparam("name"),
+def create(columns: Columns) -> Write:
+    """Insert a task, unless the owner has one with its id, in the trash or not."""
+    user = insert(User).values(
+        id=sa.bindparam("owner"),
+        email=sa.bindparam("email"),
+        name=sa.bindparam("name"),
         rev=1,
-        created_at=bindparam("now"),
+        created_at=sa.bindparam("now"),
     )
-    changes = {
-        "rev": User.rev + 1,
-        "email": func.coalesce(new.excluded.email, User.email),
-        "name": func.coalesce(new.excluded.name, User.name),
-        "created_at": func.coalesce(User.created_at, new.excluded.created_at),
+    raise_rev = user.on_conflict_do_update(
+        index_elements=[User.id],
+        set_={
+            "rev": User.rev + 1,
+            "email": sa.func.coalesce(user.excluded.email, User.email),
+            "name": sa.func.coalesce(user.excluded.name, User.name),
+            "created_at": sa.func.coalesce(User.created_at, user.excluded.created_at),
+        },
+    )
+    values = {
+        "user_id": sa.bindparam("owner"),
+        "id": sa.bindparam("task_id", type_=Task.id.type),
+        "title": sa.bindparam("new_title"),
+        "description": sa.bindparam("new_description"),
+        "completed": sa.bindparam("new_completed"),
+        "created_at": sa.bindparam("now"),
+        "updated_at": sa.bindparam("now"),
+        "rev": User.rev,
     }
-    return new.on_conflict_do_update(index_elements=[User.id], set_=changes).returning(User.rev)
+    insert_task = (
+        insert(Task)
+        .from_select(list(values), sa.select(*values.values()).where(THIS_USER))
+        .on_conflict_do_nothing(index_elements=[Task.user_id, Task.id])
+        .returning(*columns)
+    )
+    return Write((raise_rev, insert_task), look(columns, [sa.false()]))
 
 
-def creation(insert: Any, columns: Columns, has_quick: bool) -> Write:
-    """Insert a task, or nothing where the owner has one with its id, in the trash or not."""
-    values: dict[str, Any] = {
-        "user_id": bindparam("owner"),
-        "id": bindparam("task_id", type_=Task.id.type),
-        "title": bindparam("new_title"),
-        "description": bindparam("new_description"),
-        "completed": bindparam("new_completed"),
-        "created_at": bindparam("now"),
-    }
-    key = [Task.user_id, Task.id]
-    plain = insert(Task).values(values | stamp(bindparam("new_rev")))
-    plain = plain.on_conflict_do_nothing(index_elements=key).returning(*columns)
-    if not has_quick:
-        return Write((plain, plain))
-    owner = next_rev(insert).cte("owner")
-    row = values | stamp(owner.c.rev)
-    quick = insert(Task).from_select(list(row), select(*row.values()))
-    statement = at_once(owner, quick.on_conflict_do_nothing(index_elements=key), columns)
-    return Write((plain, plain), (statement, statement))
+def change(columns: Columns, conditions: list[Any], values: dict[str, Any]) -> Write:
+    """Update a task that meets the conditions, and those of If-Match, to `values`."""
+    conditions = [*conditions, REV_MATCHES]
+    update_task = (
+        sa.update(Task)
+        # A task as new as its owner was written beside this transaction, by a first write that its own
+        # statement on the owner did not see: left alone, so that the write is tried again.
+        .where(*TASK_KEY, *conditions, Task.rev < OWNER_REV)
+        .values(values | STAMP)
+        .returning(*columns)
+    )
+    return Write((RAISE_REV, update_task), look(columns, conditions))
 
 
-def change(conditions: list[Any], values: dict[str, Any], columns: Columns, has_quick: bool) -> Write:
-    """Update a task to `values` where it meets the conditions."""
-    plain, quick = [], []
-    for condition, quick_condition in (([], []), ([REV_MATCHES], [QUICK_REV_MATCHES])):
-        written = update(Task).where(*TASK_KEY, *conditions, *condition)
-        plain.append(written.values(values | stamp(bindparam("new_rev"))).returning(*columns))
-        wanted = [*TASK_KEY, *conditions, *quick_condition]
-        known: dict[str, Any] = {
-            name: func.coalesce(bindparam(name), User.__table__.c[name]) for name in ("email", "name")
-        }
-        owner = (
-            update(User)
-            .where(THIS_USER, exists().where(*wanted))
-            .values({"rev": User.rev + 1, **known})
-            .returning(User.id, User.rev)
-            .cte("owner")
-        )
-        # The owner's lock comes first here too, so that no two writers wait for each other.
-        written = update(Task).where(*wanted, Task.user_id == owner.c.id)
-        written = written.values(values | stamp(owner.c.rev))
-        quick.append(at_once(owner, written, columns))
-    return Write((plain[0], plain[1]), (quick[0], quick[1]) if has_quick else None)
+def look(columns: Columns, conditions: list[Any]) -> sa.Select[Any]:
+    """A task, in the trash or not, and whether it meets the conditions."""
+    return sa.select(*columns, TRASHED.label("deleted"), sa.and_(*conditions).label("applicable")).where(
+        *TASK_KEY
+    )
 
 
-def at_once(owner: CTE, written: Any, columns: Columns) -> Select[Any]:
-    """One statement that adds one to the owner's rev and writes the task, or does neither."""
-    task = written.returning(*columns).cte("written")
-    # The owner's rev was raised on what the statement saw when it began; should the task have moved on
-    # by the time of its turn, this fails, and takes the rev back with it.
-    both = text("1 / CASE WHEN written.id IS NULL THEN 0 ELSE 1 END = 1")
-    return select(*task.c).select_from(outerjoin(owner, task, true())).where(both)
-
-
-def page(columns: Columns, trash: bool, filtered: bool, after: bool) -> Select[Any]:
-    """One page of a list, newest first, or of the trash, deleted last first."""
+def page(columns: Columns, trash: bool, filtered: bool, after: bool) -> sa.Select[Any]:
+    """One page of a list, newest first, or of the trash, latest deletion first."""
     time = Task.deleted_at if trash else Task.created_at
     conditions = [OWNED, TRASHED if trash else LIVE]
     if filtered:
-        conditions.append(Task.completed == bindparam("completed"))
+        conditions.append(Task.completed == sa.bindparam("completed"))
     if after:
-        key = (bindparam("after_time", type_=time.type), bindparam("after_id", type_=Task.id.type))
-        conditions.append(tuple_(time, Task.id) < tuple_(*key))
-    ordered = select(*columns).where(*conditions).order_by(time.desc(), Task.id.desc())
-    return ordered.limit(bindparam("limit"))
+        key = (sa.bindparam("after_time", type_=time.type), sa.bindparam("after_id", type_=Task.id.type))
+        conditions.append(sa.tuple_(time, Task.id) < sa.tuple_(*key))
+    ordered = sa.select(*columns).where(*conditions).order_by(time.desc(), Task.id.desc())
+    return ordered.limit(sa.bindparam("limit"))
 
 
-def with_user(tasks: Select[Any]) -> Select[Any]:
-    """The tasks beside what OWNER tells of their owner, of one snapshot; one row also without tasks."""
-    # Joined to one row on no condition, so in a loop: the tasks stay in their order.
+def with_owner(tasks: sa.Select[Any]) -> sa.Select[Any]:
+    """The tasks beside the columns of OWNER, from one snapshot; one row even where there is no task."""
+    # A join to one row without a condition is a loop, which keeps the tasks in their order.
     found = tasks.subquery("found")
-    return select(*found.c, *OWNER).select_from(User).outerjoin(found, true()).where(THIS_USER)
+    return sa.select(*found.c, *OWNER).select_from(User).outerjoin(found, sa.true()).where(THIS_USER)
 
 
-FIND_USER = select(User.id, User.email, User.name, User.rev, utc(User.created_at).label("created_at")).where(
-    THIS_USER
+def kept_claim(name: str) -> Any:
+    """A claim of the token where it has one; nothing is stored about a user who was forgotten."""
+    stored = User.__table__.c[name]
+    return sa.case((User.created_at.is_(None), None), else_=sa.func.coalesce(sa.bindparam(name), stored))
+
+
+RAISE_REV = (
+    sa.update(User)
+    .where(THIS_USER)
+    .values(rev=User.rev + 1, email=kept_claim("email"), name=kept_claim("name"))
 )
-FIND_OWNER = select(*OWNER).where(THIS_USER)
-# The row stays, with a rev above all that a client may hold, so that none of those passes for a new one.
-FORGET_USER = (
-    update(User)
-    .where(THIS_USER, User.created_at.is_not(None))
-    .values(
-        rev=User.rev + 1,
-        purged_rev=User.rev + 1,
-        purge_count=User.purge_count + 1,
-        email=None,
-        name=None,
-        created_at=None,
-    )
-)
-DELETE_TASKS = delete(Task).where(OWNED)
+FIND_OWNER = sa.select(*OWNER).where(THIS_USER)
+DELETE_FORGOTTEN_TASK = sa.delete(Task).where(*FORGOTTEN, Task.id == sa.bindparam("task_id"))

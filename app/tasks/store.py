@@ -1,7 +1,7 @@
-"""The tasks of one user, and what is kept of the user: the statements run, in transactions or without.
+"""The tasks of one user.
 
-A user's first write makes their row, each further one adds one to its `rev`; that row's lock puts the writes
-of one user in the order of their revs, whoever commits when.
+A user's first write makes their row, and each further one raises its `rev`; that row's lock puts the
+writes of one user in the order of their revs, whoever commits when.
 """
 
 from collections.abc import Collection
@@ -9,25 +9,26 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import uuid_utils
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Executable
 
 from ..auth.tokens import TokenUser
-from ..db.database import Record, read_one, read_rows, run_transaction, write_once
+from ..db.database import Record, read, read_one, run_transaction
+from ..errors import Problem
 from .statements import (
-    DELETE_TASKS,
+    DELETE_FORGOTTEN_TASK,
     FIND_OWNER,
-    FIND_USER,
-    FORGET_USER,
     OWNER,
     TaskStatements,
     Write,
 )
 
 Revs = Collection[int] | None
+# How often a write is tried while others come between it and the look at what it found.
+ATTEMPTS = 5
 
 
 class WriteResult(NamedTuple):
-    """What became of a write: the task as it stands, whether it was written, and whether it is in the trash.
+    """The outcome of a write: the task as it stands, whether it was written, and whether it is in the trash.
 
     `task` is None where the owner has no such task.
     """
@@ -38,7 +39,7 @@ class WriteResult(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some of a user's tasks, and the user's numbers in the same moment.
+    """Some of a user's tasks, and the user's numbers at the same moment.
 
     `version` grows with each write of the user and each purge of their trash, `purge_count` with the latter.
     """
@@ -50,34 +51,10 @@ class Page(NamedTuple):
     version: int = 0
 
 
-class UserStore:
-    """What is kept of one user."""
-
-    def __init__(self, user: TokenUser) -> None:
-        self._user = user
-
-    def get(self) -> Record:
-        """The user, as stored or, before their first write, as the token has it."""
-        user = self._user
-        unknown = {"id": user.id, "email": user.email, "name": user.name, "rev": 0, "created_at": None}
-        return read_one(FIND_USER, {"owner": user.id}) or unknown
-
-    def forget(self) -> None:
-        """Delete the user's tasks, trash included, and all that is known of them but the id and its rev."""
-
-        def work(connection: Connection) -> None:
-            # The user's row first: its lock keeps out a task that is being written. Without a row there is no
-            # lock, and nothing to forget: a first write that is under way comes after this.
-            if connection.execute(FORGET_USER, {"owner": self._user.id}).rowcount:
-                connection.execute(DELETE_TASKS, {"owner": self._user.id})
-
-        run_transaction(work)
-
-
 class TaskStore:
-    """The tasks of one user. What is another's is not there.
+    """The tasks of one user; those of others do not exist here.
 
-    `revs` are those that an If-Match names, one of which the task has to have; None takes any.
+    `revs` are those that an If-Match names, one of which the task must have; None takes any.
     """
 
     def __init__(self, statements: TaskStatements, user: TokenUser) -> None:
@@ -92,7 +69,7 @@ class TaskStore:
         completed: bool | None = None,
         after: tuple[datetime, str] | None = None,
     ) -> Page:
-        """At most `limit` tasks, newest first, from behind the one of a time and an id."""
+        """At most `limit` tasks, newest first, after the one of a time and an id."""
         statement = self._statements.pages[trash, completed is not None, after is not None]
         after_time, after_id = after or (None, None)
         params = {"limit": limit, "completed": completed, "after_time": after_time, "after_id": after_id}
@@ -103,28 +80,21 @@ class TaskStore:
         return self._page(self._statements.changes, {"since": since, "limit": limit})
 
     def version(self) -> int:
-        """What `page` would answer as its version, for one read by key."""
+        """The version that `page` would answer, for one read by key."""
         owner = read_one(FIND_OWNER, self._bind({}))
         version: int = owner["version"] if owner else 0
         return version
 
     def get(self, task_id: str | None) -> Record | None:
         """The task, or None; an id of None is that of no task."""
-        if task_id is None:
-            return None
-        return read_one(self._statements.get, self._bind({"task_id": task_id}))
+        return read_one(self._statements.get, self._bind({"task_id": task_id})) if task_id else None
 
     def create(
         self, title: str, description: str | None = None, completed: bool = False, id: str | None = None
     ) -> WriteResult:
         """The new task, or the one that has the client's `id` already."""
-        return self._write(
-            self._statements.insert,
-            id or str(uuid_utils.uuid7()),
-            new_title=title,
-            new_description=description,
-            new_completed=completed,
-        )
+        values: Record = {"new_title": title, "new_description": description, "new_completed": completed}
+        return self._write(self._statements.create, id or str(uuid_utils.uuid7()), **values)
 
     def update(self, task_id: str | None, revs: Revs = None, **changes: Any) -> WriteResult:
         """The task with `changes` made (title, description, completed); not written where nothing changed."""
@@ -139,7 +109,7 @@ class TaskStore:
         )
 
     def toggle(self, task_id: str | None, revs: Revs = None) -> WriteResult:
-        """The task with `completed` turned over."""
+        """The task with `completed` reversed."""
         return self._write(self._statements.toggle, task_id, revs)
 
     def delete(self, task_id: str | None, revs: Revs = None) -> WriteResult:
@@ -154,38 +124,31 @@ class TaskStore:
         return {"owner": self._user.id, **params}
 
     def _page(self, statement: Executable, params: Record) -> Page:
-        names, rows = read_rows(statement, self._bind(params))
-        # The owner's columns stand at the end of each row; without tasks there is one row, of them alone.
-        width = len(names) - len(OWNER)
-        owner = dict(zip(names[width:], rows[0][width:], strict=True)) if rows else {}
+        names, rows, _ = read(statement, self._bind(params))
+        # Each row is a task and then the columns of OWNER; without tasks there is one row, whose id is null.
+        width = -len(OWNER)
         tasks = [dict(zip(names[:width], row, strict=False)) for row in rows if row[0] is not None]
+        owner = dict(zip(names[width:], rows[0][width:], strict=True)) if rows else {}
         return Page(tasks, **owner)
 
-    def _write(self, change: Write, task_id: str | None, revs: Revs = None, **params: Any) -> WriteResult:
-        """Make the change under the owner's next rev; where there is nothing to write, nothing is written."""
+    def _write(self, write: Write, task_id: str | None, revs: Revs = None, **values: Any) -> WriteResult:
+        """Make one change of a task, or find out why there is none to make."""
         if task_id is None:
             return WriteResult(None, changed=False)
-        owner = self._bind({"email": self._user.email, "name": self._user.name, "now": datetime.now(UTC)})
-        bound = {**owner, "task_id": task_id, **params, **({} if revs is None else {"revs": revs})}
-        conditional = revs is not None
-        if change.quick and (task := write_once(change.quick[conditional], bound)):
-            return WriteResult(task)
-
-        def work(connection: Connection) -> WriteResult:
-            rev = connection.execute(self._statements.next_rev, owner).scalar_one()
-            row = (
-                connection.execute(change.plain[conditional], {**bound, "new_rev": rev})
-                .mappings()
-                .one_or_none()
-            )
-            if row is not None:
-                return WriteResult(dict(row))
-            # The owner's other writers are locked out still, so this is the task that was not written.
-            found = connection.execute(self._statements.find, self._bind({"task_id": task_id}))
-            row = found.mappings().one_or_none()
-            connection.rollback()
-            task = dict(row) if row else {}
-            deleted = task.pop("deleted", False)
-            return WriteResult(task or None, changed=False, deleted=deleted)
-
-        return run_transaction(work)
+        claims = {"email": self._user.email, "name": self._user.name, "now": datetime.now(UTC)}
+        params = self._bind(
+            {**claims, "task_id": task_id, "revs": None if revs is None else sorted(revs), **values}
+        )
+        creates = write is self._statements.create
+        for _ in range(ATTEMPTS):
+            if written := run_transaction(write.statements, params).records():
+                return WriteResult(written[0])
+            task = read_one(write.look, params)
+            if task is None and not creates:
+                return WriteResult(None, changed=False)
+            if task is not None and not task.pop("applicable"):
+                return WriteResult(task, changed=False, deleted=task.pop("deleted"))
+            # Another writer came between the write and the look, or a forgotten task has the new one's id.
+            if creates:
+                run_transaction((DELETE_FORGOTTEN_TASK,), params)
+        raise Problem("service_unavailable", reason="contention")

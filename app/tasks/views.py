@@ -18,10 +18,10 @@ from .store import Revs, TaskStore, WriteResult
 from .sync import SyncToken
 
 
-def tasks_blueprint(contract: Contract, dialect: str) -> Blueprint:
-    """The routes of one contract, with its statements for the database's dialect."""
+def tasks_blueprint(contract: Contract) -> Blueprint:
+    """The routes of one contract."""
     blueprint = Blueprint(contract.name, __name__, url_prefix=contract.prefix)
-    views = TaskViews(contract, TaskStatements(contract, dialect))
+    views = TaskViews(contract, TaskStatements(contract))
     one = contract.task_rule
     for rule, method, name in (
         ("", "GET", "list_tasks"),

@@ -16,6 +16,7 @@ from tests.people import Person
 
 NEVER_WAS = "01890a5d-ac96-774b-bcce-b302099a8057"
 NO_TASK = "There is no such task."
+UNQUOTED = 'If-Match: holds no entity tag; send the ETag of a response with its quotes, as in "42".'
 NOTHING = "There is nothing at this address."
 NO_JSON = "The body is not valid JSON."
 NO_TOKEN = "Send a token in the Authorization header, as in: Bearer <token>."
@@ -116,9 +117,25 @@ def complete(mount: Mount, person: Person, task_id: str, owner: str | None = Non
 
 
 def rev(person: Person) -> int:
-    """The person's counter of writes."""
-    counted: int = person.get("/api/me").get_json()["rev"]
-    return counted
+    """The person's `rev`, which a write that is refused or changes nothing may raise as well."""
+    current: int = person.get("/api/me").get_json()["rev"]
+    return current
+
+
+@contextmanager
+def nothing_written(mount: Mount, person: Person) -> Iterator[None]:
+    """Fail if a task changes meanwhile, its `rev` included, or if the changes feed then has anything new."""
+
+    def tasks() -> list[list[dict[str, Any]]]:
+        queries = ("?limit=500", "?limit=500&deleted=true")
+        return [mount.tasks(person.get(mount.path(person.id, query))) for query in queries]
+
+    before, since = tasks(), rev(person)
+    yield
+    assert tasks() == before
+    feed = person.get(mount.path(person.id, f"/changes?since={since}")).get_json()
+    assert feed == {"tasks": [], "deleted": [], "rev": rev(person), "more": False}
+    assert feed["rev"] >= since
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def delete(mount: Mount, user: Person, task: dict[str, Any]) -> None:
 
 def empty_trash(app: Flask) -> None:
     with app.app_context():
-        assert purge(datetime.now(UTC) + timedelta(minutes=1)) > 0
+        assert purge(datetime.now(UTC) + timedelta(minutes=1)).tasks > 0
 
 
 def expect_expired(response: TestResponse, mount: Mount) -> None:

@@ -62,7 +62,8 @@ def test_the_document_is_what_the_service_does(
             "continue-on-failure": True,
             "base-url": "http://localhost",
             "headers": {"Authorization": f"Bearer {token(secret, 'alice', minutes=60)}"},
-            "parameters": {"path.user_id": "alice"},
+            # Schemathesis makes header values of letters and digits, which are no entity tags.
+            "parameters": {"path.user_id": "alice", "header.If-Match": "*"},
             "generation": {"deterministic": True, "max-examples": examples, "database": "none"},
             "checks": {"positive_data_acceptance": {"expected-statuses": EXPECTED}},
         }

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
+from app.db import database
 from tests.contract.expect import API, V1, create, each_mount, expect_problem, rev, table
 from tests.mounts import MOUNTS, Mount
 from tests.people import Person
@@ -126,20 +125,21 @@ def test_deleting_oneself_twice_is_204_and_takes_every_task_and_all_that_was_kno
 
 
 @pytest.mark.databases("postgresql")
-def test_a_first_write_beside_a_deletion_of_oneself_comes_after_it_whole(alice: Person) -> None:
+def test_a_first_write_beside_a_deletion_of_oneself_comes_after_it_whole(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQLite has one writer at a time, so nothing comes between there."""
     written: list[dict[str, Any]] = []
+    send = database.send
 
-    def write_now(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def send_and_write(cursor: Any, statement: str, params: Any) -> None:
+        send(cursor, statement, params)
         if "UPDATE users" in statement and not written:
             written.append({})
             written[0] = create(API, alice)
 
-    event.listen(Engine, "after_cursor_execute", write_now)
-    try:
-        assert alice.delete("/api/me").status_code == 204
-    finally:
-        event.remove(Engine, "after_cursor_execute", write_now)
+    monkeypatch.setattr(database, "send", send_and_write)
+    assert alice.delete("/api/me").status_code == 204
     assert alice.get("/api/tasks").get_json() == written
     assert me(alice)["rev"] == written[0]["rev"] == 1
 

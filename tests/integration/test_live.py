@@ -63,7 +63,11 @@ def test_two_creates_with_one_id_make_one_task(address: str, secret: str) -> Non
 
         with ThreadPoolExecutor(2) as pool:
             assert sorted(pool.map(post, range(2))) == [200, 201]
-    assert requests.get(f"{address}/api/me", headers=alice, timeout=30).json()["rev"] == 10
+    feed = requests.get(f"{address}/v1/tasks/changes", headers=alice, timeout=30).json()
+    assert [task["id"] for task in feed["tasks"]] == [f"0198c5a2-0000-7000-8000-{n:012}" for n in range(10)]
+    revs = [task["rev"] for task in feed["tasks"]]
+    assert revs == sorted(set(revs))
+    assert 10 <= revs[-1] <= feed["rev"] <= 20
 
 
 @pytest.mark.one_database

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from app import create_app
 from app.db.models import Task
+from app.db.timeouts import clear_timeouts
 from app.extensions import db
 from app.tasks.purge import purge
 from tests.contract.expect import API, create, rev, statements
@@ -103,9 +104,9 @@ def test_a_purge_goes_in_batches_through_all_users(
     create(API, people[3])
     before = datetime.now(UTC) - timedelta(days=30)
     with app.app_context():
-        assert purge(before, batch=batch, dry_run=True) == 15
+        assert purge(before, batch=batch, dry_run=True).tasks == 15
         with statements() as seen:
-            assert purge(before, batch=batch) == 15
+            assert purge(before, batch=batch).tasks == 15
     assert sum("DELETE" in statement for statement in seen) == 3 * -(-5 // batch)
     for user in people:
         assert trash(user) == {kept[user.id]}
@@ -131,3 +132,33 @@ def test_the_trash_has_a_new_tag_even_where_an_earlier_deletion_is_purged_later(
     run(app)
     response = alice.get("/api/tasks?deleted=true", headers={"If-None-Match": etag})
     assert (response.status_code, response.get_json()) == (200, [])
+
+
+def test_a_user_whose_row_is_locked_is_left_out_and_reported(
+    app: Flask, environ: dict[str, str], alice: Person, bob: Person
+) -> None:
+    for user in (alice, bob):
+        trashed(app, user, 40)
+    hasty = create_app(environ | {"LOCK_TIMEOUT": "1", "STATEMENT_TIMEOUT": "1"})
+    with hasty.app_context(), db.engine.connect() as holder:
+        clear_timeouts(holder)
+        holder.detach()
+        if db.engine.dialect.name == "sqlite":
+            # Its one lock is everybody's.
+            holder.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            holder.execute(text("SELECT * FROM users WHERE id = 'alice' FOR UPDATE"))
+        result = hasty.test_cli_runner().invoke(args=["tasks", "purge"])
+        holder.rollback()
+        db.engine.dispose()
+    removed, left_out = (0, 2) if db_is_sqlite(environ) else (1, 1)
+    assert result.exit_code == 1
+    assert result.output == (
+        f"Removed {removed} tasks deleted over 30 days ago.\n"
+        f"Error: Left out {left_out} users whose rows were locked; run it again.\n"
+    )
+    assert run(app) == f"Removed {2 - removed} tasks deleted over 30 days ago.\n"
+
+
+def db_is_sqlite(environ: dict[str, str]) -> bool:
+    return environ["DATABASE_URL"].startswith("sqlite")

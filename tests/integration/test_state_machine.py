@@ -46,10 +46,28 @@ class Machine(RuleBasedStateMachine):
     def live(self) -> dict[str, dict[str, Any]]:
         return {key: task for key, task in self.tasks.items() if key not in self.trashed}
 
+    def owner_rev(self) -> int:
+        rev: int = self.user.get("/api/me").get_json()["rev"]
+        return rev
+
+    def hold(self) -> None:
+        """Keep what a client has that is in sync now."""
+        self.held[self.rev] = {key: task["rev"] for key, task in self.live().items()}
+
     def wrote(self, task_id: str) -> None:
         self.rev += 1
+        assert self.owner_rev() == self.rev
         self.tasks[task_id]["rev"] = self.rev
-        self.held[self.rev] = {key: task["rev"] for key, task in self.live().items()}
+        self.hold()
+
+    def wrote_nothing(self, mount: Mount) -> None:
+        """A write that is refused or changes nothing may use up one rev, and the feed shows nothing of it."""
+        rev = self.owner_rev()
+        assert rev in (self.rev, self.rev + 1)
+        feed = self.call(mount, "GET", f"/changes?since={self.rev}").get_json()
+        assert feed == {"tasks": [], "deleted": [], "rev": rev, "more": False}
+        self.rev = rev
+        self.hold()
 
     def check_task(self, mount: Mount, task_id: str, answer: dict[str, Any]) -> None:
         found = {name: answer[mount.text_field if name == "text" else name] for name in self.tasks[task_id]}
@@ -67,10 +85,12 @@ class Machine(RuleBasedStateMachine):
         response = self.call(mount, method, f"/{task_id}{rest}", **sent)
         if not there:
             assert response.status_code == 404, response.text
+            self.wrote_nothing(mount)
             return None
         if match == "stale":
             assert response.status_code == 412, response.text
             assert response.headers["ETag"] == f'"{current}"'
+            self.wrote_nothing(mount)
             return None
         assert response.status_code == (204 if method == "DELETE" else 200), response.text
         return response
@@ -84,9 +104,11 @@ class Machine(RuleBasedStateMachine):
         task_id = body.get("id") or mount.task(response)["id"]
         if task_id in self.trashed:
             assert response.status_code == 409
+            self.wrote_nothing(mount)
             return
         if task_id in self.tasks:
             assert response.status_code == 200
+            self.wrote_nothing(mount)
         else:
             assert response.status_code == 201, response.text
             self.tasks[task_id] = {"title": title, "text": None, "completed": completed}
@@ -109,6 +131,8 @@ class Machine(RuleBasedStateMachine):
             if task | changes != task:
                 task |= changes
                 self.wrote(task_id)
+            else:
+                self.wrote_nothing(mount)
             self.check_task(mount, task_id, mount.task(response))
 
     @rule(mount=mounts, n=picks, match=matches)
@@ -136,6 +160,8 @@ class Machine(RuleBasedStateMachine):
         if response is not None:
             if self.trashed.pop(task_id, None):
                 self.wrote(task_id)
+            else:
+                self.wrote_nothing(mount)
             self.check_task(mount, task_id, mount.task(response))
 
     @rule(n=picks, batch=st.integers(1, 3))

@@ -178,14 +178,16 @@ def test_a_counter_kept_with_if_match_loses_no_increment(address: str, secret: s
     assert set(statuses) <= {200, 412}
     assert len(statuses) == WRITERS * rounds
     task = Client(address, secret, "alice").ok(200, "GET", f"/{task_id}")
-    assert int(task["title"]) == statuses.count(200) == task["rev"] - 1 > 0
+    # A refused write may use up a rev.
+    assert int(task["title"]) == statuses.count(200)
+    assert 0 < statuses.count(200) <= task["rev"] - 1
 
 
 def test_of_creates_with_one_id_at_once_one_is_201_and_the_others_200(
     address: str, secret: str, rounds: int
 ) -> None:
     clients = [Client(address, secret, "alice") for _ in range(WRITERS)]
-    for n in range(rounds):
+    for _ in range(rounds):
         body = {"id": str(uuid.uuid4()), "title": "once"}
         start = threading.Barrier(WRITERS)
 
@@ -198,4 +200,5 @@ def test_of_creates_with_one_id_at_once_one_is_201_and_the_others_200(
 
         with ThreadPoolExecutor(WRITERS) as pool:
             answers = sorted(pool.map(create, clients))
-        assert answers == [(200, n + 1)] * (WRITERS - 1) + [(201, n + 1)]
+        assert [status for status, _ in answers] == [200] * (WRITERS - 1) + [201]
+        assert len({rev for _, rev in answers}) == 1

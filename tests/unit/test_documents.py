@@ -32,6 +32,13 @@ FOREIGN = {
     "histogram_quantile",
     "rule_files",
     "http_request_duration_seconds_bucket",
+    # Citus
+    "block_writes",
+    "citus_add_node",
+    "propagate_set_commands",
+    "rebalance_table_shards",
+    "shard_transfer_mode",
+    "truncate_local_data_after_distributing_table",
 }
 # Variables of Python, Flask, libpq, PostgreSQL's image and the tests.
 VARIABLES = {
