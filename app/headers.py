@@ -1,9 +1,15 @@
-"""The headers that every answer carries, whatever made it."""
+"""The headers that every response carries, whatever made it."""
 
-from flask import Flask, Response
+import logging
+import time
+from collections.abc import Callable
+
+from flask import Flask, Response, request
 from flask_cors import CORS
 
-# What a browser's script may read of an answer beside its body.
+log = logging.getLogger(__name__)
+
+# What a browser's script may read of a response besides its body.
 EXPOSED = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 SECURITY_HEADERS = (
     ("Cache-Control", "no-store"),
@@ -22,8 +28,40 @@ def add_headers(response: Response) -> Response:
     return response
 
 
+class RefusedOrigins:
+    """Logs origins that `CORS_ORIGINS` lacks, one in SECONDS at most because clients choose them."""
+
+    SECONDS = 60
+
+    def __init__(self, origins: tuple[str, ...], clock: Callable[[], float] = time.monotonic) -> None:
+        self._origins = frozenset(origin.lower() for origin in origins)
+        self._clock = clock
+        self._logged_at = float("-inf")
+
+    def check(self) -> None:
+        """Log the request's origin if it is refused."""
+        origin = request.headers.get("Origin")
+        # A page of this service names its own origin, too; behind a proxy, only its host is known here.
+        if origin is None or origin.lower() in self._origins or origin.partition("://")[2] == request.host:
+            return
+        now = self._clock()
+        if now - self._logged_at >= self.SECONDS:
+            self._logged_at = now
+            log.warning("refused the origin %.200a; if it is your frontend's, add it to CORS_ORIGINS", origin)
+
+
 def init_app(app: Flask, origins: tuple[str, ...]) -> None:
     """Add the headers, and those of CORS for the given origins."""
     app.after_request(add_headers)
+    app.before_request(RefusedOrigins(origins).check)
     if origins:
-        CORS(app, origins=list(origins), expose_headers=list(EXPOSED), max_age=600)
+        CORS(
+            app,
+            origins=list(origins),
+            expose_headers=list(EXPOSED),
+            max_age=600,
+            # No cookie is read, but browsers hide a response to `credentials: "include"` without this header.
+            supports_credentials=True,
+            # Otherwise a request without an origin gets the names of all.
+            always_send=False,
+        )

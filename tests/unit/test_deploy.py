@@ -7,7 +7,9 @@ import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
+from dotenv import dotenv_values
 
+from app.config import Settings
 from app.limits import MAX_BODY
 from tests.live import environment
 
@@ -142,3 +144,21 @@ def test_the_sizes_of_proxy_and_server_fit_together(root: Path) -> None:
     assert number(root, nginx, r"client_max_body_size (\d+)k") * 1024 > MAX_BODY
     headers = number(root, nginx, r"large_client_header_buffers \d+ (\d+)k") * 1024
     assert headers == number(root, gunicorn, r"^limit_request_field_size = ([\d_]+)")
+
+
+@pytest.mark.parametrize("key_set", ["", "http://localhost:3000"], ids=["shared secret", "key set"])
+def test_make_run_creates_an_env_file_for_frontends_of_this_machine(
+    root: Path, tmp_path: Path, key_set: str
+) -> None:
+    env = environment({"BETTER_AUTH_URL": key_set})
+    command = ["make", "--makefile", str(root / "Makefile"), ".env"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30)
+    assert "CORS_ORIGINS" in done.stdout, done.stderr
+    file = tmp_path / ".env"
+    assert file.stat().st_mode & 0o777 == 0o600
+    settings = Settings.load({**dotenv_values(file), "BETTER_AUTH_URL": key_set})  # type: ignore[dict-item]
+    assert settings.cors_origins == tuple(
+        f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (3000, 5173, 8080)
+    )
+    assert bool(settings.secret) != bool(key_set)
+    assert settings.secret not in done.stdout or not settings.secret
