@@ -20,7 +20,10 @@ LEEWAY_SECONDS = 10
 COMPACT_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 # What no database text holds or no log line should: control characters and unpaired surrogates.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-NOT_A_JWT = "This is not a JWT; Better Auth's session cookie is not one either: ask /api/auth/token for one."
+NOT_A_JWT = (
+    "The token is not a JWT; if it is Better Auth's session cookie, get a JWT from /api/auth/token instead."
+)
+BEARER_TWICE = "The header says Bearer twice; write it once, as in: Authorization: Bearer <token>."
 UNEXPECTED_AUDIENCE = (
     "The token names an audience, and this service expects none; JWT_AUDIENCE is where to set it."
 )
@@ -113,7 +116,8 @@ class TokenVerifier:
 
     def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN or not COMPACT_JWT.fullmatch(token):
-            raise InvalidToken("malformed", NOT_A_JWT)
+            twice = token.lower().startswith("bearer ")
+            raise InvalidToken("malformed", BEARER_TWICE if twice else NOT_A_JWT)
         try:
             # Of the header only the key's id is used; `jku`, `jwk`, `x5u` and the like are never looked at.
             header = jwt.get_unverified_header(token)

@@ -43,7 +43,8 @@ paste one, and try.
 
 The same tasks answer on three mounts, which differ in their words alone; take the one that your frontend was
 written for. Every error is [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details, with a `code`
-for programs and a `detail` to show. [docs/api.md](docs/api.md) tells all of it, with examples.
+for programs and a `detail` to show; a client that accepts `application/json` alone gets the same under that
+type. [docs/api.md](docs/api.md) tells all of it, with examples.
 """
 
 

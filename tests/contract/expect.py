@@ -15,7 +15,7 @@ from tests.mounts import MOUNTS, Mount
 from tests.people import Person
 
 NEVER_WAS = "01890a5d-ac96-774b-bcce-b302099a8057"
-NO_TASK = "There is no such task."
+NO_TASK = "Task not found."
 NOTHING = "There is nothing at this address."
 NO_JSON = "The body is not valid JSON."
 NO_TOKEN = "Send a token in the Authorization header, as in: Bearer <token>."
