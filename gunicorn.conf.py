@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,13 @@ class BoundedWorker(ThreadWorker):
         """Whether the request is known to have come whole: its connection may serve the next one too."""
         request = self.requests.get(conn)
         return request is not None and getattr(request.body.reader, "length", None) == 0
+
+
+def post_worker_init(worker: Any) -> None:
+    """Have the first worker log whether migrations are missing, while it takes requests."""
+    if worker.age == 1:
+        readiness = worker.wsgi.extensions["readiness"]
+        threading.Thread(target=readiness.log_missing_migrations, daemon=True).start()
 
 
 def child_exit(_server: Any, worker: Any) -> None:

@@ -5,7 +5,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 import jwt
 from marshmallow import ValidationError, validate
@@ -176,7 +176,7 @@ class TokenVerifier:
         user_id = next((value for value in found if value is not None), None)
         if type(user_id) is int:
             user_id = str(user_id)
-        if not isinstance(user_id, str) or not _is_text(user_id, MAX_USER_ID):
+        if not is_user_id(user_id):
             raise InvalidToken("no_user", "The token names no user.")
         email, name = claims.get("email"), claims.get("name")
         usable = {"email": _is_email(email), "name": _is_text(name, MAX_NAME)}
@@ -204,6 +204,11 @@ def sign(settings: Settings, user_id: str, lifetime: timedelta, **claims: str | 
         holder = holder[parent]
     holder[last] = user_id
     return jwt.encode(payload, settings.secret, algorithm="HS256")
+
+
+def is_user_id(value: Any) -> TypeGuard[str]:
+    """Whether a token may name a user so: 1 to 255 characters, not blank, without control characters."""
+    return _is_text(value, MAX_USER_ID)
 
 
 def _dig(claims: Any, path: tuple[str, ...]) -> Any:
