@@ -5,8 +5,6 @@ PORT ?=
 HOST ?=
 ARGS ?=
 CHROMIUM ?= chromium
-# Where the development servers of frontends listen.
-ORIGINS := http://localhost:3000,http://localhost:5173,http://localhost:8080,http://127.0.0.1:3000,http://127.0.0.1:5173,http://127.0.0.1:8080
 
 .DEFAULT_GOAL := help
 .PHONY: help run test drill browser-test chromium client bench bench-quick lint format audit openapi lock image clean
@@ -111,8 +109,6 @@ clean: ## remove what the other targets created; keeps .env and the data in inst
 	@touch $@
 
 .env:
-	@umask 077 && { test -n "$$BETTER_AUTH_URL$$JWT_JWKS_URL" || \
-	  $(PYTHON) -c 'import secrets; print("BETTER_AUTH_SECRET=" + secrets.token_hex(32))'; \
-	  echo "CORS_ORIGINS=$(ORIGINS)"; } > $@.new && mv $@.new $@
+	@umask 077 && $(PYTHON) deploy/new_env.py > $@.new && mv $@.new $@
 	@echo "Created .env. It lists the origins of frontends that may call the service (CORS_ORIGINS):"
 	@echo "ports 3000, 5173 and 8080 of localhost and 127.0.0.1. Add yours if it is another one."

@@ -41,6 +41,7 @@ VARIABLES = {
     "PGPASSWORD",
     "POSTGRES_PASSWORD",
     "TEST_DATABASE_URL",
+    "MIGRATE",
 }
 
 
