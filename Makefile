@@ -1,13 +1,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS := docs/clients
+FRONTENDS := tests/frontends
 PORT ?=
 HOST ?=
 ARGS ?=
 CHROMIUM ?= chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test drill browser-test chromium client bench bench-quick lint format audit openapi lock image clean
+.PHONY: help run test drill browser-test chromium client frontend-test node bench bench-quick lint format audit openapi lock image clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -48,13 +49,20 @@ openapi: .venv/dev ## regenerate docs/openapi.json
 	@BETTER_AUTH_SECRET=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))') BETTER_AUTH_URL= JWT_JWKS_URL= \
 	  $(BIN)/flask openapi --output docs/openapi.json
 
-client: .venv/dev ## generate a TypeScript and a Python client and run them against a live server; needs Node.js
-	@{ node -v && npm -v; } >/dev/null 2>&1 || { echo "make client needs Node.js 20.19 or later with npm: https://nodejs.org/en/download"; exit 1; }
+client: node .venv/dev ## generate a TypeScript and a Python client and run them against a live server; needs Node.js
 	@rm -rf $(CLIENTS)/generated
 	@cd $(CLIENTS) && npm ci --silent && for step in lint types compile; do npm run --silent $$step || exit; done
 	@$(BIN)/uvx openapi-python-client@0.29.1 generate --fail-on-warning --path docs/openapi.json \
 	  --output-path $(CLIENTS)/generated/tasks-api-client
 	@$(BIN)/python -m tests.client
+
+frontend-test: node .venv/dev ## run frontends and Better Auth against a live server; needs Node.js
+	@cd $(FRONTENDS) && npm ci --silent
+	@$(BIN)/pytest $(FRONTENDS) $(ARGS)
+
+node:
+	@{ node -v && npm -v; } >/dev/null 2>&1 || { \
+	  echo "Node.js 20.19 or later with npm is required: https://nodejs.org/en/download" >&2; exit 1; }
 
 bench: .venv/dev .venv-bench/done ## compare with a FastAPI peer and update docs/performance.md
 	@$(BIN)/python -m bench.run
@@ -79,7 +87,7 @@ image: ## build the container image, labelled with the version from pyproject.to
 	  docker build --label org.opencontainers.image.version=$$version --tag tasks-api:$$version --tag tasks-api .
 
 clean: ## remove what the other targets created; keeps .env and the data in instance/
-	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules $(FRONTENDS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
