@@ -24,7 +24,7 @@ test: .venv/dev ## install and run the tests on SQLite and PostgreSQL; ARGS goes
 drill: .venv/dev ## break databases, workers and disks under steady load and print the results
 	@$(BIN)/pytest tests/drills -rs $(ARGS)
 
-browser-test: chromium .venv/browser ## test /docs in Chromium; CHROMIUM names the program
+browser-test: chromium .venv/browser ## test /docs and a page of another origin in Chromium; CHROMIUM names the program
 	@CHROMIUM="$$(command -v "$(CHROMIUM)")" $(BIN)/pytest tests/browser $(ARGS)
 
 chromium:
