@@ -1,11 +1,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS := docs/clients
+FRONTENDS := tests/frontends
 ARGS ?=
 CHROMIUM ?= chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test drill browser-test chromium client bench bench-quick lint format audit openapi lock image clean
+.PHONY: help run test drill browser-test chromium client frontend-test node bench bench-quick lint format audit openapi lock image clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -22,7 +23,7 @@ test: .venv/dev ## install and run the tests on SQLite and PostgreSQL; ARGS goes
 drill: .venv/dev ## break databases, workers and disks under steady load and print the results
 	@$(BIN)/pytest tests/drills -rs $(ARGS)
 
-browser-test: chromium .venv/browser ## test /docs in Chromium; CHROMIUM names the program
+browser-test: chromium .venv/browser ## test /docs and a page of another origin in Chromium; CHROMIUM names the program
 	@CHROMIUM="$$(command -v "$(CHROMIUM)")" $(BIN)/pytest tests/browser $(ARGS)
 
 chromium:
@@ -47,13 +48,20 @@ openapi: .venv/dev ## regenerate docs/openapi.json
 	@BETTER_AUTH_SECRET=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))') BETTER_AUTH_URL= JWT_JWKS_URL= \
 	  $(BIN)/flask openapi --output docs/openapi.json
 
-client: .venv/dev ## generate a TypeScript and a Python client and run them against a live server; needs Node.js
-	@{ node -v && npm -v; } >/dev/null 2>&1 || { echo "make client needs Node.js 20.19 or later with npm: https://nodejs.org/en/download"; exit 1; }
+client: node .venv/dev ## generate a TypeScript and a Python client and run them against a live server; needs Node.js
 	@rm -rf $(CLIENTS)/generated
 	@cd $(CLIENTS) && npm ci --silent && for step in lint types compile; do npm run --silent $$step || exit; done
 	@$(BIN)/uvx openapi-python-client@0.29.1 generate --fail-on-warning --path docs/openapi.json \
 	  --output-path $(CLIENTS)/generated/tasks-api-client
 	@$(BIN)/python -m tests.client
+
+frontend-test: node .venv/dev ## run frontends and Better Auth against a live server; needs Node.js
+	@cd $(FRONTENDS) && npm ci --silent
+	@$(BIN)/pytest $(FRONTENDS) $(ARGS)
+
+node:
+	@{ node -v && npm -v; } >/dev/null 2>&1 || { \
+	  echo "Node.js 20.19 or later with npm is required: https://nodejs.org/en/download" >&2; exit 1; }
 
 bench: .venv/dev .venv-bench/done ## compare with a FastAPI peer and update docs/performance.md
 	@$(BIN)/python -m bench.run
@@ -80,7 +88,7 @@ image: ## build the container image, labelled with the version from pyproject.to
 	  docker build --label org.opencontainers.image.version=$$version --tag tasks-api:$$version --tag tasks-api .
 
 clean: ## remove what the other targets created; keeps .env and the data in instance/
-	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules $(FRONTENDS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -115,6 +123,6 @@ clean: ## remove what the other targets created; keeps .env and the data in inst
 	@touch $@
 
 .env:
-	@umask 077 && test -n "$$BETTER_AUTH_URL$$JWT_JWKS_URL" && touch $@ || { \
-	  $(PYTHON) -c 'import secrets; print("BETTER_AUTH_SECRET=" + secrets.token_hex(32))' > $@.new && mv $@.new $@ && \
-	  echo "Created .env with a new secret."; }
+	@umask 077 && $(PYTHON) deploy/new_env.py > $@.new && mv $@.new $@
+	@echo "Created .env. It lists the origins of frontends that may call the service (CORS_ORIGINS):"
+	@echo "ports 3000, 5173 and 8080 of localhost and 127.0.0.1. Add yours if it is another one."

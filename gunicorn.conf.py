@@ -5,6 +5,7 @@ import runpy
 import shutil
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,13 @@ def settings_are_usable(log: Any) -> bool:
         log.error("%s The old workers continue.", error)
         return False
     return True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Have the first worker log whether migrations are missing, while it takes requests."""
+    if worker.age == 1:
+        readiness = worker.wsgi.extensions["readiness"]
+        threading.Thread(target=readiness.log_missing_migrations, daemon=True).start()
 
 
 def on_starting(server: Any) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
@@ -9,27 +10,39 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from .auth.tokens import InvalidToken, TokenVerifier, sign
+from .auth.tokens import InvalidToken, TokenVerifier, is_user_id, sign
 from .config import Settings
 from .openapi.document import openapi_document
 from .tasks.purge import purge
+from .tasks.samples import create_samples
 
 WELCOME = """
-The Tasks API runs on {address} (Ctrl-C stops it). Try it:
+The Tasks API runs on {address} (Ctrl-C stops it).
+
+Try it in a browser:
+
+{address}/docs{fragment}
+
+Or create a task from a second terminal:
 
 curl -i {address}/api/tasks -H "Content-Type: application/json" -d '{{"title": "Buy milk"}}' \\
   -H "Authorization: Bearer {token}"
 
-{hint} {address}/docs documents every request and lets you try it.
+{hint}
 """
-HINT = "The token is alice's, for {minutes} minutes; `.venv/bin/flask token --user alice` prints a new one."
+HINT = """\
+The token is alice's and expires in {minutes} minutes. `{flask} token --user alice` prints a new one,
+and `{flask} seed --user alice` creates sample tasks."""
 KEY_SET_HINT = "Set TOKEN to a token of your sign-in service, whose key set is {url}."
+# Where a server that listens on all addresses is reached from its own machine.
+ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - only compared with
 
 
 def init_app(app: Flask, settings: Settings, verifier: TokenVerifier) -> None:
     """Register the commands."""
     _add_token(app, settings, verifier)
     _add_purge(app, settings)
+    _add_seed(app)
     _add_openapi(app)
     _add_welcome(app, settings)
 
@@ -77,6 +90,18 @@ def _add_purge(app: Flask, settings: Settings) -> None:
             raise click.ClickException(f"Left out {left_out} users whose rows were locked; run it again.")
 
 
+def _add_seed(app: Flask) -> None:
+    @app.cli.command("seed")
+    @click.option("--user", required=True, help="The user's id.")
+    @click.option("--count", type=click.IntRange(1, 10_000), default=25, show_default=True)
+    def seed(user: str, count: int) -> None:
+        """Create sample tasks."""
+        if not is_user_id(user):
+            raise click.BadParameter("No token can name this user.", param_hint="--user")
+        create_samples(user, count, datetime.now(UTC).date())
+        click.echo(f"Created {count} tasks for {user}.")
+
+
 def _add_openapi(app: Flask) -> None:
     @app.cli.command("openapi")
     @click.option(
@@ -99,8 +124,19 @@ def _add_welcome(app: Flask, settings: Settings) -> None:
                 f"PORT: cannot use {settings.address} ({os.strerror(error.errno or 0)}); "
                 f"choose another, as in: make run PORT={settings.port + 1}"
             ) from None
+        click.echo(welcome_text(settings))
+
+
+def welcome_text(settings: Settings) -> str:
+    """What to try first, with a token for alice if the service can sign one."""
+    address = f"http://{settings.address}"
+    if settings.host in ALL_ADDRESSES:
+        address = f"http://127.0.0.1:{settings.port}"
+    token, fragment, hint = "$TOKEN", "", KEY_SET_HINT.format(url=settings.jwks_url)
+    if settings.secret:
         minutes = settings.access_token_expire_minutes
-        token = sign(settings, "alice", timedelta(minutes=minutes)) if settings.secret else "$TOKEN"
-        hint = HINT.format(minutes=minutes) if settings.secret else KEY_SET_HINT.format(url=settings.jwks_url)
-        address = f"http://{settings.address}"
-        click.echo(WELCOME.format(address=address, token=token, hint=hint))
+        token = sign(settings, "alice", timedelta(minutes=minutes))
+        # Browsers keep a fragment to themselves, so no server and no log gets the token.
+        fragment = f"#token={token}"
+        hint = HINT.format(minutes=minutes, flask=sys.argv[0])
+    return WELCOME.format(address=address, fragment=fragment, token=token, hint=hint)

@@ -56,7 +56,7 @@ ERRORS = {
         503, "The service cannot answer at the moment; try again shortly.", ("Retry-After",)
     ),
 }
-TASK_NOT_FOUND = "There is no such task."
+TASK_NOT_FOUND = "Task not found."
 # The codes of errors that Flask and werkzeug raise, by status.
 CODES_BY_STATUS = {
     ERRORS[code].status: code
@@ -82,6 +82,7 @@ FIELD_ERRORS = {
     "unknown_rev": FieldError("out_of_range", "must be a rev that an answer gave."),
     "nul": FieldError("invalid_character", "must not contain a NUL character."),
     "unknown_field": FieldError("unknown_field", "is not a field that can be sent here."),
+    "other_name": FieldError("unknown_field", "is called {here} here."),
     "unknown_parameter": FieldError("unknown_parameter", "is not a parameter of this address."),
     "repeated_parameter": FieldError("repeated_parameter", "must be given once."),
 }
@@ -163,6 +164,17 @@ def problem_body(
     return body
 
 
+def problem_media_type() -> str:
+    """`application/problem+json`, or `application/json` for a client that accepts nothing else.
+
+    Such clients look for that type before they read a body.
+    """
+    accepted = request.accept_mimetypes
+    if accepted["application/json"] and not accepted["application/problem+json"]:
+        return "application/json"
+    return "application/problem+json"
+
+
 def problem_response(error: HTTPException) -> Response:
     """The response to any HTTP error, with the error's own headers (such as `Allow`)."""
     status = error.code or 500
@@ -182,7 +194,7 @@ def problem_response(error: HTTPException) -> Response:
         error.valid_methods = sorted(error.valid_methods or ())
     response: Response = error.get_response()  # type: ignore[assignment]
     response.data = current_app.json.dumps(body)
-    response.content_type = "application/problem+json"
+    response.content_type = problem_media_type()
     response.headers.update(headers)
     if status == 503:
         response.headers.setdefault("Retry-After", "5")

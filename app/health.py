@@ -47,6 +47,11 @@ class Readiness:
         except TimeoutError:
             return NO_ANSWER
 
+    def log_missing_migrations(self) -> None:
+        """Log it if the database lacks migrations, because then all requests for tasks fail."""
+        if self.trouble() == MIGRATIONS_MISSING:
+            self._app.logger.error(MIGRATIONS_MISSING)
+
     def _run(self, check: Future[str | None]) -> None:
         try:
             with self._app.app_context(), db.engine.connect() as connection:

@@ -1,5 +1,6 @@
 """Alembic's entry point, with the application's engine and tables."""
 
+import logging
 import time
 from logging.config import fileConfig
 
@@ -14,6 +15,8 @@ MIGRATION_LOCK = 7_305_468
 db = current_app.extensions["migrate"].db
 
 fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+# Alembic also announces the kind of the database at each start.
+logging.getLogger("alembic.runtime.migration").addFilter(lambda record: record.msg.startswith("Running"))
 
 if context.is_offline_mode():
     context.configure(url=db.engine.url, target_metadata=db.metadata, literal_binds=True)

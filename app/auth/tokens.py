@@ -5,7 +5,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 import jwt
 from marshmallow import ValidationError, validate
@@ -20,7 +20,10 @@ LEEWAY_SECONDS = 10
 COMPACT_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 # Control characters and unpaired surrogates, which the database or the log cannot hold.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-NOT_A_JWT = "This is not a JWT; Better Auth's session cookie is not one either: ask /api/auth/token for one."
+NOT_A_JWT = (
+    "The token is not a JWT; if it is Better Auth's session cookie, get a JWT from /api/auth/token instead."
+)
+BEARER_TWICE = "The header says Bearer twice; write it once, as in: Authorization: Bearer <token>."
 UNEXPECTED_AUDIENCE = (
     "The token names an audience, and this service expects none; JWT_AUDIENCE is where to set it."
 )
@@ -112,7 +115,8 @@ class TokenVerifier:
 
     def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > MAX_TOKEN or not COMPACT_JWT.fullmatch(token):
-            raise InvalidToken("malformed", NOT_A_JWT)
+            twice = token.lower().startswith("bearer ")
+            raise InvalidToken("malformed", BEARER_TWICE if twice else NOT_A_JWT)
         try:
             # Only the key id of the header is used, never `jku`, `jwk`, `x5u` and the like.
             header = jwt.get_unverified_header(token)
@@ -171,7 +175,7 @@ class TokenVerifier:
         user_id = next((value for value in found if value is not None), None)
         if type(user_id) is int:
             user_id = str(user_id)
-        if not isinstance(user_id, str) or not _is_text(user_id, MAX_USER_ID):
+        if not is_user_id(user_id):
             raise InvalidToken("no_user", "The token names no user.")
         email, name = claims.get("email"), claims.get("name")
         usable = {"email": _is_email(email), "name": _is_text(name, MAX_NAME)}
@@ -199,6 +203,11 @@ def sign(settings: Settings, user_id: str, lifetime: timedelta, **claims: str | 
         holder = holder[parent]
     holder[last] = user_id
     return jwt.encode(payload, settings.secret, algorithm="HS256")
+
+
+def is_user_id(value: Any) -> TypeGuard[str]:
+    """Whether a token may name a user so: 1 to 255 characters, not blank, without control characters."""
+    return _is_text(value, MAX_USER_ID)
 
 
 def _dig(claims: Any, path: tuple[str, ...]) -> Any:

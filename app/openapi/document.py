@@ -44,7 +44,8 @@ and try the requests.
 Three mounts serve the same tasks and differ only in names and formats. Use `/api/tasks` for a new frontend,
 and for an existing one the mount that it was written for. Every error is
 [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details, with a `code` for programs and a `detail`
-to show. [docs/api.md](docs/api.md) describes every request, with examples.
+to show; a client that accepts `application/json` alone gets the same under that type.
+[docs/api.md](docs/api.md) describes every request, with examples.
 """
 
 

@@ -2,12 +2,17 @@
 
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, fields, pre_load
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
 
-from ..contracts import Contract
+from ..contracts import CONTRACTS, Contract
 from ..errors import field_error
 from ..validation import StrictBoolean
 from .fields import READ_ONLY, task_fields
+
+# Every name that a field has on some mount, and its column's.
+COLUMNS = {
+    field.name: field.column.key for contract in CONTRACTS for field in task_fields(contract) if field.input
+}
 
 
 class BodySchema(Schema):
@@ -20,6 +25,13 @@ class BodySchema(Schema):
         "unknown": field_error("unknown_field")[0]
     }
 
+    def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> None:
+        """For a field under the name that it has on another mount, tell its name on this one."""
+        for name in error.messages_dict.keys() & COLUMNS.keys():
+            field = self.fields.get(COLUMNS[name])
+            if field and field.data_key and field.data_key != name:
+                error.messages_dict[name] = field_error("other_name", here=field.data_key)
+
     @pre_load
     def drop_read_only(self, body: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         """Drop the fields that a client may send but cannot set."""
@@ -27,9 +39,9 @@ class BodySchema(Schema):
 
 
 class CompletionSchema(BodySchema):
-    """The body of `…/complete`."""
+    """The body of `…/complete`; without `completed` it toggles."""
 
-    completed = StrictBoolean(required=True)
+    completed = StrictBoolean()
 
 
 def changes_schema(contract: Contract) -> type[Schema]:

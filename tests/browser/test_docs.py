@@ -1,14 +1,13 @@
 """The page in chromium, as a frontend developer uses it: `make browser-test`, which names the browser."""
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.live import gunicorn
 from tests.mounts import MOUNTS, Mount
@@ -31,18 +30,6 @@ def address(migrated_app: Flask, environ: dict[str, str]) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def alices_token(secret: str) -> str:
     return token(secret, "alice", minutes=30)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium refuses its sandbox to root.
-        sandboxed = os.geteuid() != 0
-        browser = playwright.chromium.launch(
-            executable_path=os.environ["CHROMIUM"], chromium_sandbox=sandboxed
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -88,6 +75,12 @@ def authorize(page: Page, value: str) -> None:
     dialog.get_by_text("Authorize", exact=True).click()
     dialog.get_by_role("button", name="Close").click()
     expect_authorized(page)
+
+
+def logout(page: Page) -> None:
+    page.locator(".auth-wrapper .authorize").click()
+    page.locator(".dialog-ux").get_by_text("Logout", exact=True).click()
+    expect(page.locator(".dialog-ux").get_by_role("textbox")).to_be_visible()
 
 
 def expect_authorized(page: Page, authorized: bool = True) -> None:
@@ -177,9 +170,40 @@ def test_the_token_is_kept_for_the_tab_alone_and_until_logout(
     assert stored(other) == {"tab": "{}", "browser": "{}"}
     other.close()
 
-    page.locator(".auth-wrapper .authorize").click()
-    page.locator(".dialog-ux").get_by_text("Logout", exact=True).click()
-    expect(page.locator(".dialog-ux").get_by_role("textbox")).to_be_visible()
+    logout(page)
     assert stored(page) == {"tab": "{}", "browser": "{}"}
     page.reload()
     expect_authorized(page, False)
+
+
+def test_a_link_with_a_token_authorizes_and_the_token_leaves_the_address(
+    context: BrowserContext, alices_token: str
+) -> None:
+    sent: list[str] = []
+    context.on("request", lambda request: sent.append(request.url))
+    page = context.new_page()
+    page.goto(f"/docs#token={alices_token}")
+    expect_authorized(page)
+    expect(page).to_have_url("/docs")
+    assert not [url for url in sent if alices_token in url]
+    status, task = execute(opened(page, "post", "/api/tasks"))
+    assert (status, task["user_id"]) == ("201", "alice")
+    page.reload()
+    expect_authorized(page)
+    logout(page)
+    page.reload()
+    expect_authorized(page, False)
+
+
+def test_a_link_with_a_token_works_in_a_tab_that_shows_the_page(page: Page, alices_token: str) -> None:
+    expect_authorized(page, False)
+    page.goto(f"/docs#token={alices_token}")
+    expect_authorized(page)
+    expect(page).to_have_url("/docs")
+
+
+def test_a_fragment_that_is_no_token_authorizes_nobody(context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto("/docs#token=<script>")
+    expect_authorized(page, False)
+    assert stored(page) == {"tab": "{}", "browser": "{}"}

@@ -15,7 +15,7 @@ from tests.mounts import MOUNTS, Mount
 from tests.people import Person
 
 NEVER_WAS = "01890a5d-ac96-774b-bcce-b302099a8057"
-NO_TASK = "There is no such task."
+NO_TASK = "Task not found."
 UNQUOTED = 'If-Match: holds no entity tag; send the ETag of a response with its quotes, as in "42".'
 NOTHING = "There is nothing at this address."
 NO_JSON = "The body is not valid JSON."

@@ -1,13 +1,26 @@
 """Errors that no input makes, and what every error has in common."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import exc
+from werkzeug.test import TestResponse
 
 from app.tasks.store import TaskStore
-from tests.contract.expect import NEVER_WAS, NO_TOKEN, V1, create, each_mount, expect_problem, table
+from tests.contract.expect import (
+    NEVER_WAS,
+    NO_TOKEN,
+    V1,
+    create,
+    each_mount,
+    expect_problem,
+    table,
+    without_request_id,
+)
 from tests.mounts import Mount
 from tests.people import Person, token
 
@@ -51,6 +64,18 @@ def test_nonsense_for_a_token_is_401_invalid_token(mount: Mount, bearer: str, al
     assert bearer not in response.text
 
 
+def test_what_is_sent_in_place_of_a_token_is_named(alice: Person) -> None:
+    twice = "The header says Bearer twice; write it once, as in: Authorization: Bearer <token>."
+    cookie = "if it is Better Auth's session cookie, get a JWT from /api/auth/token instead."
+    for header, sentence in (
+        (f"Bearer Bearer {alice.token}", twice),
+        # Better Auth's cookie has the session's token and its signature.
+        ("Bearer iD3aZQ.3Tx9%2BAk%3D", f"The token is not a JWT; {cookie}"),
+    ):
+        response = alice.client.get("/api/tasks", headers={"Authorization": header})
+        expect_problem(response, 401, "invalid_token", sentence, v1=False)
+
+
 @each_mount
 @table
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
@@ -84,22 +109,30 @@ def test_a_database_out_of_reach_is_503_with_retry_after_and_its_other_errors_ar
     assert ("Retry-After" in response.headers) == (status == 503)
 
 
-def test_every_kind_of_error_says_one_sentence_and_has_a_request_id_of_its_own(alice: Person) -> None:
+def one_of_each_error(alice: Person, **headers: str) -> list[TestResponse]:
+    """A response of each kind, made before, in and after a view."""
     task_id = create(V1, alice)["id"]
-    answers = [
-        alice.client.get("/v1/tasks"),
-        alice.get(f"/v1/tasks/{NEVER_WAS}"),
-        alice.get("/v1/nope"),
-        alice.patch("/v1/tasks"),
-        alice.get("/v1/tasks?limit=0"),
-        alice.post("/v1/tasks", {"title": "", "colour": 1}),
-        alice.post("/v1/tasks", data=b"{", content_type="application/json"),
-        alice.post("/v1/tasks", data=b"{}", content_type="text/plain"),
-        alice.put(f"/v1/tasks/{task_id}", data=b" " * 65537, content_type="application/json"),
-        alice.get("/api/bob/tasks"),
+    send = partial(alice.request, headers=headers)
+    return [
+        alice.client.get("/v1/tasks", headers=headers),
+        send("GET", f"/v1/tasks/{NEVER_WAS}"),
+        send("GET", "/v1/nope"),
+        send("PATCH", "/v1/tasks"),
+        send("GET", "/v1/tasks?limit=0"),
+        send("POST", "/v1/tasks", json={"title": "", "colour": 1}),
+        send("POST", "/v1/tasks", data=b"{", content_type="application/json"),
+        send("POST", "/v1/tasks", data=b"{}", content_type="text/plain"),
+        send("PUT", f"/v1/tasks/{task_id}", data=b" " * 65537, content_type="application/json"),
+        send("GET", "/api/bob/tasks"),
+        send("GET", "/nowhere"),
+        send("GET", "/", environ_overrides={"PATH_INFO": "//health"}),
     ]
+
+
+def test_every_kind_of_error_says_one_sentence_and_has_a_request_id_of_its_own(alice: Person) -> None:
+    answers = one_of_each_error(alice)
     bodies = [answer.get_json() for answer in answers]
-    assert [body["status"] for body in bodies] == [401, 404, 404, 405, 422, 422, 400, 415, 413, 403]
+    assert [body["status"] for body in bodies] == [401, 404, 404, 405, 422, 422, 400, 415, 413, 403, 404, 404]
     for answer, body in zip(answers, bodies, strict=True):
         assert answer.content_type == "application/problem+json"
         assert answer.status_code == body["status"]
@@ -107,3 +140,31 @@ def test_every_kind_of_error_says_one_sentence_and_has_a_request_id_of_its_own(a
         assert "\n" not in body["detail"]
         assert ("errors" in body) == (body["code"] == "validation_error")
     assert len({body["request_id"] for body in bodies}) == len(bodies)
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("application/json", "application/json"),
+        ("application/json, text/plain;q=0.5", "application/json"),
+        ("application/json, application/problem+json;q=0", "application/json"),
+        ("application/json, */*", "application/problem+json"),
+        ("application/json, application/problem+json", "application/problem+json"),
+        ("application/*", "application/problem+json"),
+        ("*/*", "application/problem+json"),
+        ("text/html", "application/problem+json"),
+        ("nonsense;;q=x", "application/problem+json"),
+        ("", "application/problem+json"),
+    ],
+)
+def test_errors_are_plain_json_for_clients_that_accept_nothing_else(
+    accept: str, media_type: str, app: Flask, secret: str
+) -> None:
+    alice = Person(FlaskClient(app, app.response_class), secret, "alice")
+    plain = one_of_each_error(alice)
+    for response, usual in zip(one_of_each_error(alice, Accept=accept), plain, strict=True):
+        assert response.content_type == media_type
+        assert (response.status_code, without_request_id(response)) == (
+            usual.status_code,
+            without_request_id(usual),
+        )

@@ -213,10 +213,12 @@ def test_an_unknown_name_is_pointed_at_as_rfc_6901_escapes_it(
 
 @each_mount
 @each_writing
-def test_the_text_fields_name_of_another_mount_is_unknown(mount: Mount, write: str, alice: Person) -> None:
+def test_the_error_for_another_mounts_name_tells_the_name_here(
+    mount: Mount, write: str, alice: Person
+) -> None:
     other = "description" if mount.text_field == "details" else "details"
     response = send(mount, alice, write, json={"title": "Buy tea", other: "2 l"})
-    detail = "is not a field that can be sent here."
+    detail = f"is called {mount.text_field} here."
     expect_invalid(response, mount, "pointer", other, "unknown_field", detail)
 
 

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
+from app.config import Settings
 from app.limits import MAX_BODY
+from tests.image import build, instructions
 from tests.live import environment
 
 NEEDED = (
     *("requirements-granian.txt", "pyproject.toml", "wsgi.py", "gunicorn.conf.py", "gunicorn_worker.py"),
-    *("deploy/serve.py", "deploy/granian_server.py", "docs/api.md", "app", "migrations"),
+    *("deploy/serve.py", "deploy/granian_server.py", "deploy/entrypoint.sh", "deploy/new_env.py"),
+    *("docs/api.md", "app", "migrations"),
 )
 KEPT_OUT = [
     *(".env", ".env.example", ".git/config", ".venv/bin/python", "instance/tasks.db"),
@@ -61,12 +65,6 @@ def needed_files(root: Path) -> list[str]:
     return [str(file.relative_to(root)) for file in found if "__pycache__" not in file.parts]
 
 
-def instructions(root: Path, name: str) -> list[str]:
-    """The Dockerfile's lines that begin with a word, without it."""
-    text = (root / "Dockerfile").read_text().replace("\\\n", " ")
-    return [" ".join(rest.split()) for rest in re.findall(rf"^{name} (.*)$", text, re.MULTILINE)]
-
-
 def number(root: Path, file: str, pattern: str) -> int:
     found = re.search(pattern, (root / file).read_text(), re.MULTILINE)
     assert found, f"{file}: {pattern}"
@@ -85,17 +83,9 @@ def test_the_context_of_the_image_holds_nothing_else(root: Path, path: str) -> N
 
 
 def test_what_the_dockerfile_copies_is_enough_to_serve(root: Path, secret: str, tmp_path: Path) -> None:
-    image = tmp_path / "image"
-    (image / "docs").mkdir(parents=True)
-    for line in instructions(root, "COPY"):
-        if line.startswith("--from=") or line.endswith("/tmp/requirements.txt"):
-            continue
-        *sources, target = line.split()
-        for source in sources:
-            if (root / source).is_dir():
-                shutil.copytree(root / source, image / target)
-            else:
-                shutil.copy(root / source, image / target)
+    image, data = tmp_path / "image", tmp_path / "data"
+    data.mkdir()
+    build(root, image, data)
     settings = {"BETTER_AUTH_SECRET": secret, "DATABASE_URL": f"sqlite:///{tmp_path}/tasks.db"}
     done = subprocess.run(
         [sys.executable, "-c", PROBE],
@@ -174,3 +164,24 @@ def test_compose_dev_mounts_the_code_of_the_image_and_publishes_on_loopback_alon
         assert (target, mode) == (f"/srv/tasks/{source}", "ro")
     assert "--reload" in dev["app"]["command"]
     assert all(port.startswith("127.0.0.1:") for port in dev["db"]["ports"])
+
+
+@pytest.mark.parametrize("key_set", ["", "http://localhost:3000"], ids=["shared secret", "key set"])
+def test_make_run_creates_an_env_file_for_frontends_of_this_machine(
+    root: Path, tmp_path: Path, key_set: str
+) -> None:
+    env = environment({"BETTER_AUTH_URL": key_set})
+    (tmp_path / "deploy").mkdir()
+    for file in ("Makefile", "deploy/new_env.py"):
+        shutil.copy(root / file, tmp_path / file)
+    command = ["make", ".env"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30)
+    assert "CORS_ORIGINS" in done.stdout, done.stderr
+    env_file = tmp_path / ".env"
+    assert env_file.stat().st_mode & 0o777 == 0o600
+    settings = Settings.load({**dotenv_values(env_file), "BETTER_AUTH_URL": key_set})  # type: ignore[dict-item]
+    assert settings.cors_origins == tuple(
+        f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (3000, 5173, 8080)
+    )
+    assert bool(settings.secret) != bool(key_set)
+    assert settings.secret not in done.stdout or not settings.secret

@@ -16,6 +16,7 @@ from sqlalchemy import exc
 
 from app import create_app
 from app.extensions import db
+from app.headers import RefusedOrigins
 from app.logs import record_fields, terminal_line
 from tests.people import Person, token
 
@@ -222,3 +223,39 @@ def test_in_a_terminal_a_traceback_stands_below_its_line() -> None:
     assert "error=ValueError" in first
     assert any("test_in_a_terminal" in frame for frame in frames)
     assert "secret" not in first
+
+
+def messages(out: io.StringIO) -> list[tuple[str, str]]:
+    """The levels and messages of the lines that are no access lines."""
+    found = [json.loads(line) for line in out.getvalue().splitlines()]
+    return [(line["level"], line["message"]) for line in found if line["logger"] != "app.access"]
+
+
+def test_a_refused_origin_leaves_a_line_that_names_it_and_the_setting(make: Make) -> None:
+    app, out = make(CORS_ORIGINS="http://localhost:3000")
+    client = app.test_client()
+    for origin in ("http://localhost:3000", "http://localhost:5173", "http://localhost:5174"):
+        client.options("/api/tasks", headers={"Origin": origin})
+    line = "refused the origin 'http://localhost:5173'; if it is your frontend's, add it to CORS_ORIGINS"
+    assert messages(out) == [("WARNING", line)]
+
+
+def test_refused_origins_leave_one_line_a_minute(make: Make) -> None:
+    app, out = make()
+    now = 0.0
+    origins = RefusedOrigins(("http://localhost:3000",), clock=lambda: now)
+
+    def count(origin: str) -> int:
+        before = len(messages(out))
+        with app.test_request_context(base_url="https://api.example.com", headers={"Origin": origin}):
+            origins.check()
+        return len(messages(out)) - before
+
+    assert [count(origin) for origin in ("http://localhost:3000", "https://api.example.com")] == [0, 0]
+    assert [count("http://a"), count("http://a"), count("http://b")] == [1, 0, 0]
+    now = 59.9
+    assert count("http://a") == 0
+    now = 60.0
+    assert [count("\x1b[2J" + "x" * 5000), count("http://a")] == [1, 0]
+    assert "\x1b" not in messages(out)[-1][1]
+    assert len(messages(out)[-1][1]) < 300
