@@ -26,7 +26,7 @@ from app import create_app
 from bench.captured import Sent, ask, watch
 from bench.report import spread, table, write_part
 from bench.seed import FIRST, Users, fill, migrate, task_id, user_id
-from bench.servers import serve
+from bench.servers import STACKS, serve
 from bench.workload import Owner
 from tests.people import token
 from tests.postgres import scratch_database
@@ -278,7 +278,7 @@ def main() -> int:
                     connection.commit()
             fill(urls[name], people)
             ports[name] = args.port + number
-            stack.enter_context(serve("product", ports[name], settings, workers=1))
+            stack.enter_context(serve(STACKS["gunicorn"], ports[name], settings, workers=1))
         asked = {
             place: questions(
                 Client(ports[place.database], token(secret, user_id(place.user), minutes=600)), place
