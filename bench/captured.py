@@ -1,37 +1,25 @@
 """Captures the statements that the product sends to PostgreSQL."""
 
-import random
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.db.timeouts import TimeoutCursor
-from bench.seed import task_id, user_id
-from bench.workload import MARK, Cell, Owner
-
-
-class Sent(NamedTuple):
-    """A statement with its values inserted."""
-
-    text: str
-    in_transaction: bool
 
 
 @contextmanager
-def watch() -> Iterator[list[Sent]]:
-    """Collect the statements that are sent to PostgreSQL inside the context."""
-    sent: list[Sent] = []
-
+def watch() -> Iterator[list[str]]:
+    """Collect the statements that are sent to PostgreSQL inside the context, with their values inserted."""
+    sent: list[str] = []
     execute = TimeoutCursor.execute
 
     def look(cursor: TimeoutCursor, query: str, params: Any = None) -> None:
-        text = cursor.mogrify(query, params).decode()
-        sent.append(Sent(text, not cursor.connection.autocommit))
+        # A message may hold several statements.
+        sent.extend(cursor.mogrify(text, params).decode() for text in query.split("; "))
         execute(cursor, query, params)
 
     with patch.object(TimeoutCursor, "execute", look):

@@ -107,7 +107,7 @@ def missed_by(paced: Result, crowd: Result) -> list[str]:
 def missed_goals(turns: Turns, part: float = 1) -> list[str]:
     """The cells that do not save `part` of their goal."""
     return [
-        f"{STACKS[name].label}, {cell}: {ratio:.2f} times less CPU than the peer, the goal is {goal * part:.2f}"
+        f"{STACKS[name].label}, {cell}: {ratio:.2f} times less CPU than the peer, not {goal * part:.2f}"
         for name, goals in GOALS.items()
         for cell, goal in goals.items()
         if (ratio := median(turns.ratios(cell, name, "peer"))) < goal * part
@@ -145,6 +145,7 @@ def quick(port: int, rounds: int) -> int:
 
 def full(port: int, rounds: int) -> int:
     """Measure everything, print it, write it into docs/performance.md and draw it."""
+    busy = os.getloadavg()[0]
     with (
         seeded_database() as database,
         serving(database, installed(tuple(STACKS)), port) as servers,
@@ -155,7 +156,8 @@ def full(port: int, rounds: int) -> int:
     names, compared = tuple(servers), tuple(name for name in people if name != "peer")
     missed = [*missed_goals(turns), *missed]
     lines = [
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL {database.version}.",
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL {database.version}. "
+        f"Load average before the run: {busy:.1f}.",
         f"Load from {TOOL} over {CONNECTIONS} connections. Median (minimum to maximum) of {rounds} rounds, "
         f"{SECONDS['peer']:g} s per turn.",
         "How many times less CPU than the peer, application and database together:",

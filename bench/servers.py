@@ -46,9 +46,7 @@ STACKS = {
         "peer", (f"{PEER_PYTHON}", *UVICORN, "--loop=uvloop", "--http=httptools", "bench.peer:app")
     ),
     "fastify": Stack("Fastify", ("node", f"{FASTIFY / 'server.mjs'}")),
-    "floor": Stack(
-        "floor", (sys.executable, "-m", "gunicorn", "--bind={HOST}:{PORT}", "bench.floor:app")
-    ),
+    "floor": Stack("floor", (sys.executable, "-m", "gunicorn", "--bind={HOST}:{PORT}", "bench.floor:app")),
 }
 
 
