@@ -63,9 +63,10 @@ node:
 	@{ node -v && npm -v; } >/dev/null 2>&1 || { \
 	  echo "Node.js 20.19 or later with npm is required: https://nodejs.org/en/download" >&2; exit 1; }
 
-bench: .venv/dev .venv-bench/done ## compare with a FastAPI peer and update docs/performance.md
+bench: .venv/dev .venv-bench/done bench/fastify/node_modules ## compare with FastAPI and Fastify and update docs/performance.md
 	@$(BIN)/python -m bench.run
 	@$(BIN)/python -m bench.growth
+	@$(BIN)/python -m bench.experiments
 
 bench-quick: .venv/dev .venv-bench/done ## compare in under two minutes; fails below three quarters of a goal
 	@$(BIN)/python -m bench.run --quick
@@ -88,7 +89,8 @@ image: ## build the container image, labelled with the version from pyproject.to
 	  docker build --label org.opencontainers.image.version=$$version --tag tasks-api:$$version --tag tasks-api .
 
 clean: ## remove what the other targets created; keeps .env and the data in instance/
-	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated $(CLIENTS)/node_modules $(FRONTENDS)/node_modules
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated
+	rm -rf $(CLIENTS)/node_modules $(FRONTENDS)/node_modules bench/fastify/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -117,10 +119,14 @@ clean: ## remove what the other targets created; keeps .env and the data in inst
 	@touch $@
 
 .venv-bench/done: bench/requirements.txt | .venv/bin/python
-	@echo "Installing the packages of the FastAPI peer …"
+	@echo "Installing the packages of the FastAPI peer and for charts …"
 	@$(BIN)/python -m venv .venv-bench
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
+
+bench/fastify/node_modules: bench/fastify/package-lock.json
+	@if command -v npm >/dev/null; then cd bench/fastify && npm ci --silent && touch node_modules; \
+	  else echo "Node.js with npm is missing: Fastify is left out." >&2; fi
 
 .env:
 	@umask 077 && $(PYTHON) deploy/new_env.py > $@.new && mv $@.new $@

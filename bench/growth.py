@@ -23,10 +23,10 @@ import psycopg2
 from flask import Flask
 
 from app import create_app
-from bench.captured import Sent, ask, watch
-from bench.report import spread, table, write_part
+from bench.captured import ask, watch
+from bench.report import draw, spread, table, write_part
 from bench.seed import FIRST, Users, fill, migrate, task_id, user_id
-from bench.servers import serve
+from bench.servers import STACKS, serve
 from bench.workload import Owner
 from tests.people import token
 from tests.postgres import scratch_database
@@ -170,7 +170,7 @@ def growth_table(times: dict[tuple[str, str], list[float]]) -> str:
     return table(["tasks of the user, of the table", *names], map(row, PLACES))
 
 
-def statements(app: Flask, owner: Owner) -> dict[str, Sent]:
+def statements(app: Flask, owner: Owner) -> dict[str, str]:
     """The statements that each request sends for the user with the most tasks, by name."""
     middle, other = (f"/v1/tasks/{task_id(owner.number, FIRST + n)}" for n in (50_000, 50_001))
     # Delete three completed tasks, and others.
@@ -198,7 +198,7 @@ def statements(app: Flask, owner: Owner) -> dict[str, Sent]:
         ("DELETE", other, None),
         ("POST", f"{other}/restore", None),
     )
-    found: dict[str, Sent] = {}
+    found: dict[str, str] = {}
     for method, path, body in asked:
         request = owner.request(method, path, body)
         _collect(app, f"{method} {path}", request, found)
@@ -207,26 +207,25 @@ def statements(app: Flask, owner: Owner) -> dict[str, Sent]:
     return found
 
 
-def _collect(app: Flask, name: str, request: bytes, found: dict[str, Sent]) -> None:
+def _collect(app: Flask, name: str, request: bytes, found: dict[str, str]) -> None:
     with watch() as sent:
         answer = ask(app, request)
     if answer.status_code >= 300:
         raise RuntimeError(f"{name}: {answer.get_data(as_text=True)}")
     name = re.sub(r"0{8}-[-0-9]+", "{id}", re.sub("cursor=.*", "cursor=…", name))
-    for number, statement in enumerate(sent):
-        text = statement.text
+    for number, text in enumerate(sent):
         if answer.status_code == 201 and answer.json:
             # EXPLAIN runs the statement again, and an existing id would take another path.
             text = text.replace(answer.json["task"]["id"], str(uuid.uuid4()))
-        found.setdefault(f"{name}, {number + 1} of {len(sent)}", statement._replace(text=text))
+        found.setdefault(f"{name}, {number + 1} of {len(sent)}", text)
 
 
-def explain(url: str, found: dict[str, Sent]) -> dict[str, list[str]]:
+def explain(url: str, found: dict[str, str]) -> dict[str, list[str]]:
     """Explain each statement in a transaction that is rolled back."""
     plans = {}
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         for name, statement in found.items():
-            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement.text.replace('%', '%%')}")
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement}")
             plans[name] = [line for (line,) in cursor.fetchall()]
             connection.rollback()
     return plans
@@ -278,7 +277,7 @@ def main() -> int:
                     connection.commit()
             fill(urls[name], people)
             ports[name] = args.port + number
-            stack.enter_context(serve("product", ports[name], settings, workers=1))
+            stack.enter_context(serve(STACKS["gunicorn"], ports[name], settings, workers=1))
         asked = {
             place: questions(
                 Client(ports[place.database], token(secret, user_id(place.user), minutes=600)), place
@@ -304,6 +303,11 @@ def main() -> int:
         print(f"-- {name}", *lines, "", sep="\n")
     print(text)
     write_part("growth", text)
+    names = dict.fromkeys(name for name, _ in times)
+    draw(
+        "growth",
+        [{"place": place.name, "ms": {name: times[name, place.name] for name in names}} for place in PLACES],
+    )
     return 0
 
 

@@ -1,9 +1,13 @@
-"""Formats figures as Markdown and writes the generated parts of docs/performance.md."""
+"""Formats figures as Markdown, writes the generated parts of docs/performance.md and has its charts drawn."""
 
+import json
 import re
+import subprocess
 from collections.abc import Iterable, Sequence
 from statistics import median
+from typing import Any
 
+from bench.servers import PEER_PYTHON
 from tests.live import ROOT
 
 PAGE = ROOT / "docs/performance.md"
@@ -29,3 +33,9 @@ def write_part(name: str, text: str) -> None:
     page = old.sub(lambda _: part, page) if old.search(page) else f"{page.rstrip()}\n\n{part}\n"
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page)
+
+
+def draw(chart: str, figures: Any) -> None:
+    """Draw docs/{chart}.svg with bench/charts.py, in the environment that has matplotlib."""
+    command = [str(PEER_PYTHON), "-m", "bench.charts", chart]
+    subprocess.run(command, cwd=ROOT, input=json.dumps(figures), text=True, check=True)
