@@ -20,12 +20,13 @@ from app.db import database
 from app.extensions import db
 from tests.document import CheckedClient
 from tests.people import Person
-from tests.postgres import scratch_database, server
+from tests.postgres import Cluster, cluster, scratch_database
 
 DATABASES = ("sqlite", "postgresql")
 # The database that each mount is tested on, unless --full-matrix asks for both.
 DATABASE_OF_MOUNT = {"v1": "sqlite", "api": "postgresql", "user": "sqlite"}
-SERVER_URL = pytest.StashKey[str]()
+SERVER = pytest.StashKey[Cluster]()
+PROBLEMS = pytest.StashKey[list[str]]()
 
 # The statements the watch looks at, and what it wants: the owner's key compared, or written with the row.
 TOUCHES_TASKS = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TRUNCATE( TABLE)?)\s+\"?tasks\b", re.IGNORECASE)
@@ -162,11 +163,11 @@ def server_url(config: pytest.Config) -> str:
     told = os.environ.get("TEST_DATABASE_URL") or getattr(config, "workerinput", {}).get("server_url")
     if told:
         return str(told)
-    if SERVER_URL not in config.stash:
+    if SERVER not in config.stash:
         stack = ExitStack()
-        config.stash[SERVER_URL] = stack.enter_context(server())
+        config.stash[SERVER] = stack.enter_context(cluster())
         config.add_cleanup(stack.close)
-    return config.stash[SERVER_URL]
+    return config.stash[SERVER].url
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -223,8 +224,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> No
     config.hook.pytest_deselected(items=dropped)
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Name the databases that the tests ran on."""
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if PostgreSQL logged an error that no test provokes, and so perhaps what a user wrote."""
+    server = session.config.stash.get(SERVER, None)
+    problems = session.config.stash[PROBLEMS] = server.unexpected_problems() if server else []
+    if problems and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Name the databases that the tests ran on, and the errors that PostgreSQL should not have logged."""
+    for problem in config.stash.get(PROBLEMS, []):
+        terminalreporter.write_line(f"ERROR PostgreSQL logged, with its statement: {problem}", red=True)
     reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
     names = [dict(report.user_properties).get("database") for report in reports if report.when == "call"]
     for name, count in sorted(Counter(filter(None, names)).items()):

@@ -29,6 +29,14 @@ START_ATTEMPTS = 3
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 PR_SET_PDEATHSIG = 1
+# What the tests provoke. PostgreSQL logs an error with its statement, which holds what the user wrote.
+PROVOKED = re.compile(
+    "the database system is starting up"
+    "|canceling statement due to (statement|lock) timeout"
+    "|terminating connection due to administrator command"
+    '|new row for relation "users" violates check constraint "ck_users_(email_format|name_length)"'
+)
+PROBLEM = re.compile(r"^[\d-]+ \S+ \w+ \[\d+\] (?:WARNING|ERROR|FATAL|PANIC):  (.*)", re.MULTILINE)
 SETTINGS = (
     *("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"),
     *("fsync=off", "synchronous_commit=off", "full_page_writes=off"),
@@ -78,6 +86,11 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 continue
             return
+
+    def unexpected_problems(self) -> list[str]:
+        """The warnings and errors in its log since its last start that no test provokes."""
+        problems: list[str] = PROBLEM.findall(self._log.read_text(errors="replace"))
+        return [problem for problem in problems if not PROVOKED.fullmatch(problem)]
 
     def _is_ready(self, deadline: float) -> bool:
         while self.process.poll() is None and time.monotonic() < deadline:
@@ -144,7 +157,6 @@ def server() -> Iterator[str]:
     """Start a new PostgreSQL server and yield the URL of its superuser database."""
     with cluster() as made:
         yield made.url
-        shutil.copy(made._log, "/tmp/pglog.txt")
 
 
 @contextmanager

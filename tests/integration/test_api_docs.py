@@ -16,7 +16,7 @@ from tests.people import token
 FENCE = re.compile(r"^\s*(?:```|~~~)(.*)$", re.MULTILINE)
 pytestmark = pytest.mark.one_database
 # What a client meets, but no console example can bring about.
-NOT_PROVOKED = {"bad_request", "too_many_requests", "internal_error", "service_unavailable"}
+NOT_PROVOKED = {"too_many_requests", "internal_error", "service_unavailable"}
 DRIVER = """
 import assert from "node:assert/strict";
 import { allTasks, check } from "./api.mjs";

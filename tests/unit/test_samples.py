@@ -127,4 +127,4 @@ def test_welcome_fails_where_another_program_has_the_port(settings: dict[str, st
         port = other.getsockname()[1]
         result = create_app(settings | {"PORT": str(port)}).test_cli_runner().invoke(args=["welcome"])
     assert result.exit_code == 1
-    assert result.output.startswith(f"Error: PORT: 127.0.0.1:{port} cannot be used")
+    assert result.output.startswith(f"Error: PORT: cannot use 127.0.0.1:{port} ")
