@@ -30,6 +30,8 @@ ABOUT_OTHERS = ("better-auth.md", "other-backends.md")
 FOREIGN = {
     "encodeURIComponent",
     "json_agg",
+    "log_min_error_statement",
+    "pool_pre_ping",
     "pg_blocking_pids",
     "histogram_quantile",
     "rule_files",
