@@ -1,6 +1,7 @@
 """Alembic's entry point: the engine and the tables are those of the application."""
 
 import time
+from contextlib import ExitStack
 from logging.config import fileConfig
 
 import sqlalchemy as sa
@@ -20,10 +21,10 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    with db.engine.connect() as connection:
+    with db.engine.connect() as connection, ExitStack() as stack:
         # Closed afterwards, not pooled: it has no time limits, holds a lock and, on SQLite, ignores foreign
         # keys, which would forbid to replace a table.
-        connection.detach()
+        stack.callback(connection.invalidate)
         clear_timeouts(connection)
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA foreign_keys = OFF")

@@ -55,7 +55,7 @@ def test_every_task_index_begins_with_the_owner(empty_app: Flask) -> None:
         inspector = inspect(db.engine)
         keys: list[Sequence[str | None]] = [index["column_names"] for index in inspector.get_indexes("tasks")]
         keys.append(inspector.get_pk_constraint("tasks")["constrained_columns"])
-    assert len(keys) == 6
+    assert len(keys) == 12
     assert {columns[0] for columns in keys} == {"user_id"}
 
 
