@@ -60,4 +60,6 @@ def _fill(owner: str, tasks: list[Record]) -> int:
     )
     with db.engine.begin() as connection:
         # Each statement has other values in its text, so none is worth a place in the cache.
-        return connection.execution_options(compiled_cache=None).execute(update, {"owner": owner}).rowcount
+        connection.execution_options(compiled_cache=None)
+        # sqlite3 counts no rows of a statement that begins with WITH.
+        return len(connection.execute(update.returning(Task.id), {"owner": owner}).all())
