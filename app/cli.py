@@ -13,6 +13,7 @@ from flask.cli import AppGroup
 from .auth.tokens import InvalidToken, TokenVerifier, is_user_id, sign
 from .config import Settings
 from .openapi.document import openapi_document
+from .tasks.backfill import backfill
 from .tasks.purge import purge
 from .tasks.samples import create_samples
 
@@ -88,6 +89,11 @@ def _add_purge(app: Flask, settings: Settings) -> None:
         click.echo(f"{'Would remove' if dry_run else 'Removed'} {purged} tasks deleted over {days} days ago.")
         if left_out:
             raise click.ClickException(f"Left out {left_out} users whose rows were locked; run it again.")
+
+    @tasks.command("backfill")
+    def backfill_tasks() -> None:
+        """Fill in what older versions leave out; run it once the last of them has stopped."""
+        click.echo(f"Filled in {backfill()} tasks.")
 
 
 def _add_seed(app: Flask) -> None:

@@ -1,7 +1,7 @@
 """The registry of errors, and the handlers that turn every error into RFC 9457 problem details."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, current_app, g, request
@@ -74,13 +74,22 @@ FIELD_ERRORS = {
     "empty": FieldError("required", "must not be empty."),
     "not_a_string": FieldError("invalid_type", "must be a string."),
     "not_a_boolean": FieldError("invalid_type", "must be true or false."),
+    "not_a_list": FieldError("invalid_type", "must be an array of strings."),
     "not_an_object": FieldError("invalid_type", "must be a JSON object."),
     "not_a_uuid": FieldError("invalid", "must be a UUID."),
     "bad_cursor": FieldError("invalid", "is not the cursor of a list with these filters."),
+    "not_a_choice": FieldError("invalid", "must be one of {choices}."),
+    "not_a_date": FieldError("invalid", "must be a date or a date-time, as in 2026-02-05T09:00:00Z."),
+    "no_such_date": FieldError("invalid", "must be a day of the calendar."),
+    "excluded": FieldError("invalid", "cannot be combined with {other}."),
     "too_long": FieldError("too_long", "must be at most {limit} characters."),
+    "too_many": FieldError("too_long", "must be at most {limit} items."),
     "out_of_range": FieldError("out_of_range", "must be a whole number from {low} to {high}."),
+    "year_out_of_range": FieldError("out_of_range", "must be in the years 1 to 9999."),
     "unknown_rev": FieldError("out_of_range", "must be a rev that an answer gave."),
     "nul": FieldError("invalid_character", "must not contain a NUL character."),
+    "control": FieldError("invalid_character", "must not contain a control character."),
+    "not_printable": FieldError("invalid_character", "must be printable ASCII characters."),
     "unknown_field": FieldError("unknown_field", "is not a field that can be sent here."),
     "other_name": FieldError("unknown_field", "is called {here} here."),
     "unknown_parameter": FieldError("unknown_parameter", "is not a parameter of this address."),
@@ -121,23 +130,34 @@ class Problem(HTTPException):
         self.reason = reason or code
 
 
-def validation_problem(status: int, place: str, messages: Mapping[Any, list[FieldError]]) -> Problem:
-    """The problem of invalid input: the errors by name, under None those of the body as a whole.
+def validation_problem(status: int, place: str, messages: Mapping[Any, Any]) -> Problem:
+    """The problem of invalid input: lists of FieldError by name, those of a list's items by their index.
 
-    `place` is `pointer` for a body's fields, `parameter` for a query's.
+    Those of the body as a whole are under None. `place` is `pointer` for a body's fields, `parameter` for a
+    query's.
     """
+    found = list(_located(messages))[:MAX_FIELD_ERRORS]
     errors = []
-    for name, field_errors in messages.items():
-        where = name if place == "parameter" else json_pointer(name)
-        errors += [{place: where, "code": code, "detail": detail} for code, detail in field_errors]
-    first = next(iter(messages))
-    detail = f"{'body' if first is None else first}: {messages[first][0].detail}"
-    return Problem("validation_error", detail, status=status, errors=errors[:MAX_FIELD_ERRORS])
+    for path, (code, detail) in found:
+        where = str(path[0]) if place == "parameter" else json_pointer(path)
+        errors.append({place: where, "code": code, "detail": detail})
+    path, first = found[0]
+    subject = "/".join(map(str, path[:1] if place == "parameter" else path)) if path else "body"
+    return Problem("validation_error", f"{subject}: {first.detail}", status=status, errors=errors)
 
 
-def json_pointer(name: str | None) -> str:
-    """The JSON pointer (RFC 6901, section 3) to a member of the body; None is the body as a whole."""
-    return "" if name is None else "/" + name.replace("~", "~0").replace("/", "~1")
+def _located(messages: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], FieldError]]:
+    """Each error with the names and indexes that lead to it."""
+    if isinstance(messages, list):
+        yield from ((path, error) for error in messages)
+    else:
+        for name, inner in messages.items():
+            yield from _located(inner, path if name is None else (*path, name))
+
+
+def json_pointer(path: tuple[Any, ...]) -> str:
+    """The JSON pointer (RFC 6901, section 3) to a part of the body; an empty path is the whole."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def not_found() -> Problem:

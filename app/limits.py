@@ -7,12 +7,16 @@ MAX_DESCRIPTION = {"v1": 2000, "api": 1000, "user": 999}
 MAX_USER_ID = 255
 MAX_EMAIL = 255
 MAX_NAME = 100
+MAX_TAG = 50
+MAX_POSITION = 100
+MAX_SEARCH = 200
 
 # In bytes. Proxies pass no header much longer than the token.
 MAX_BODY = 64 * 1024
 MAX_TOKEN = 8190
 
 # In items.
+MAX_TAGS = 20
 DEFAULT_PAGE, MAX_PAGE = 100, 500
 DEFAULT_CHANGES, MAX_CHANGES = 500, 1000
 MAX_FIELD_ERRORS = 100

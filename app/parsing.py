@@ -1,17 +1,17 @@
 """The request's query and body, read and validated by a schema."""
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import orjson
 from flask import request
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema, ValidationError, fields
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
-from .errors import FieldError, Problem, field_error, validation_problem
+from .errors import Problem, field_error, validation_problem
 from .limits import MAX_BODY
 
 JSON = "application/json"
@@ -26,12 +26,16 @@ def parse_query(schema: Schema, status: int) -> dict[str, Any]:
 # Cached, because frontends send the same few queries again and again.
 @lru_cache(maxsize=1024)
 def _load_query(schema: Schema, status: int, parameters: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    counts = Counter(name for name, _ in parameters)
-    repeated = [name for name, count in counts.items() if count > 1]
+    values: dict[str, list[str]] = defaultdict(list)
+    for name, value in parameters:
+        values[name].append(value)
+    lists = {name for name, field in schema.fields.items() if isinstance(field, fields.List)}
+    repeated = [name for name, given in values.items() if len(given) > 1 and name not in lists]
     if repeated:
         errors = dict.fromkeys(repeated, field_error("repeated_parameter"))
         raise validation_problem(status, "parameter", errors)
-    return _load(schema, dict(parameters), status, "parameter")
+    data = {name: given if name in lists else given[0] for name, given in values.items()}
+    return _load(schema, data, status, "parameter")
 
 
 def parse_body(
@@ -109,7 +113,7 @@ def _load(
     try:
         loaded: dict[str, Any] = schema.load(data, partial=partial)
     except ValidationError as error:
-        messages: dict[str, list[FieldError]] = error.messages  # type: ignore[assignment]
+        messages: dict[str, Any] = error.messages  # type: ignore[assignment]
         known = {field.data_key or name for name, field in schema.fields.items()}
         # marshmallow lists unknown names in the order of a set, which differs between processes.
         in_order = sorted(messages, key=lambda name: "" if name in known else name)

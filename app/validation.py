@@ -1,6 +1,7 @@
 """Strict marshmallow fields, whose errors come from the registry, and the query that has no parameter."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -9,6 +10,8 @@ from .errors import field_error
 
 # RFC 9562, section 4, in either letter case; no braces, no URN, no bare digits.
 UUID = re.compile("-".join(f"[0-9a-fA-F]{{{n}}}" for n in (8, 4, 4, 4, 12)))
+# Category Cc of Unicode.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse_uuid(text: str) -> str | None:
@@ -20,6 +23,12 @@ def refuse_nul(value: str) -> None:
     """Refuse a NUL character, which PostgreSQL's text cannot hold."""
     if "\0" in value:
         raise ValidationError(field_error("nul"))
+
+
+def refuse_control(value: str) -> None:
+    """Refuse control characters, which no input field shows."""
+    if CONTROL.search(value):
+        raise ValidationError(field_error("control"))
 
 
 class Length(validate.Length):
@@ -49,6 +58,36 @@ class TrimmedText(Text):
 
     def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
         return super()._deserialize(*args, **kwargs).strip()
+
+
+class Choice(Text):
+    """One of some words; the value is what the word stands for."""
+
+    def __init__(self, choices: Mapping[str, Any], about: str, **kwargs: Any) -> None:
+        self.choices = choices
+        enum = [*choices, *([None] if kwargs.get("allow_none") else [])]
+        super().__init__(metadata={"description": about, "enum": enum}, **kwargs)
+
+    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
+        word = super()._deserialize(*args, **kwargs)
+        if word not in self.choices:
+            raise ValidationError(field_error("not_a_choice", choices=", ".join(self.choices)))
+        return self.choices[word]
+
+
+class TextList(fields.List[Any]):
+    """A list of strings, each kept once."""
+
+    default_error_messages = {"invalid": field_error("not_a_list")}  # noqa: RUF012
+
+    def __init__(self, item: fields.Field[Any], limit: int, about: str, **kwargs: Any) -> None:
+        super().__init__(item, metadata={"description": about, "maxItems": limit}, **kwargs)
+        self.limit = limit
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(value, list) and len(value) > self.limit:
+            raise ValidationError(field_error("too_many", limit=self.limit))
+        return list(dict.fromkeys(super()._deserialize(value, *args, **kwargs)))
 
 
 class StrictBoolean(fields.Boolean):

@@ -31,9 +31,16 @@ SELECT 'user-' || u, %(tasks)s, now() FROM generate_series(%(first)s, %(first)s 
 """
 # In order of time, so that the tasks of one user are spread over the table as in real life.
 INSERT_TASKS = """
-INSERT INTO tasks (user_id, id, title, description, completed, rev, created_at, updated_at)
-SELECT 'user-' || u, ('00000000-0000-7000-8000-' || u || t)::uuid, 'Task ' || t,
-    'Two litres, and bread if there is any left.', n %% %(completed_every)s = 0, n, time, time
+INSERT INTO tasks (user_id, id, title, title_folded, description, description_folded, completed, completed_at,
+    priority, due_date, tags, position, rev, created_at, updated_at)
+SELECT 'user-' || u, ('00000000-0000-7000-8000-' || u || t)::uuid, 'Task ' || t, 'task ' || t,
+    'Two litres, and bread if there is any left.', 'two litres, and bread if there is any left.',
+    n %% %(completed_every)s = 0, CASE WHEN n %% %(completed_every)s = 0 THEN time END,
+    CASE WHEN n %% 100 = 0 THEN 3 ELSE n %% 3 END,
+    CASE WHEN n %% 2 = 0 THEN (date '2026-01-01' + n * 7919 %% 1000)::text END,
+    CASE WHEN n %% 20 = 0 THEN '{rare}' WHEN n %% 3 = 0 THEN '{home,garden}' ELSE '{}' END::text[],
+    CASE WHEN n %% 2 = 0 THEN 'a' || left(md5(n::text), 4) END,
+    n, time, time
 FROM generate_series(1, %(tasks)s) AS n
 CROSS JOIN generate_series(%(first)s, %(first)s + %(number)s - 1) AS u,
 LATERAL (

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import ExitStack
 from logging.config import fileConfig
 
 import sqlalchemy as sa
@@ -23,10 +24,10 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    with db.engine.connect() as connection:
+    with db.engine.connect() as connection, ExitStack() as stack:
         # Closed afterwards, not pooled: it has no time limits, holds a lock and, on SQLite, ignores foreign
         # keys, which would forbid to replace a table.
-        connection.detach()
+        stack.callback(connection.invalidate)
         clear_timeouts(connection)
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA foreign_keys = OFF")

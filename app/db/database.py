@@ -1,7 +1,7 @@
 """How statements reach the database: each read and each transaction is one message to PostgreSQL."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import psycopg2
@@ -12,6 +12,8 @@ from ..metrics import CONNECTIONS_IN_USE
 from .timeouts import ServerTimeout, TimeoutConnection
 
 Record = dict[str, Any]
+# Lists have more statements than are kept: those used last.
+KEPT_STATEMENTS = 500
 
 
 class Result(NamedTuple):
@@ -115,7 +117,7 @@ def send(cursor: Any, text: str, params: Record) -> None:
     cursor.execute(text, params)
 
 
-@cache
+@lru_cache(KEPT_STATEMENTS)
 def _compile(statements: tuple[Executable, ...]) -> tuple[str, Record]:
     """The text of the statements in one message, and the values of their constants."""
     compiled = [statement.compile(dialect=db.engine.dialect) for statement in statements]  # type: ignore[attr-defined]
@@ -127,7 +129,7 @@ def _compile(statements: tuple[Executable, ...]) -> tuple[str, Record]:
     return "; ".join(one.string for one in compiled), constants
 
 
-@cache
+@lru_cache(KEPT_STATEMENTS)
 def _names(statement: Any) -> tuple[str, ...]:
     # Plain strings: a subquery's names are of a subclass that orjson does not take.
     return tuple(str(column.key) for column in statement.exported_columns)

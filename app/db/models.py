@@ -5,15 +5,20 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
+    ColumnElement,
     DateTime,
+    Dialect,
     ForeignKey,
     Index,
+    SmallInteger,
     Text,
     TypeDecorator,
     Uuid,
+    and_,
     false,
     text,
 )
@@ -23,6 +28,12 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from ..extensions import db
 from ..limits import MAX_DESCRIPTION, MAX_EMAIL, MAX_NAME, MAX_TITLE, MAX_USER_ID
+
+# By rank, which the table holds.
+PRIORITIES = ("low", "medium", "high", "urgent")
+MEDIUM = PRIORITIES.index("medium")
+# Text that sorts byte by byte, whatever the database's locale; SQLite does so by default.
+BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 class utc(GenericFunction[datetime]):  # noqa: N801 - an SQL function
@@ -51,6 +62,60 @@ class List(TypeDecorator[list[Any]]):
     def process_bind_param(self, value: list[Any] | None, _dialect: Any) -> str | None:
         """The list as JSON."""
         return None if value is None else json.dumps(value)
+
+
+class TextList(List):
+    """A column of strings: an array on PostgreSQL, JSON on SQLite."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """The type of the column."""
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[Any] | None, dialect: Any) -> Any:
+        """The list as the column holds it."""
+        return value if dialect.name == "postgresql" else super().process_bind_param(value, dialect)
+
+    def process_result_value(self, value: Any, _dialect: Any) -> Any:
+        """The list; psycopg2 makes it of an array."""
+        return json.loads(value) if isinstance(value, str) else value
+
+
+class empty_list(GenericFunction[list[str]]):  # noqa: N801 - an SQL expression
+    """The default of a `TextList`."""
+
+    inherit_cache = True
+
+
+@compiles(empty_list, "sqlite")
+def _compile_empty_list_sqlite(_element: Any, _compiler: Any, **_kwargs: Any) -> str:
+    return "'[]'"
+
+
+@compiles(empty_list, "postgresql")
+def _compile_empty_list_postgresql(_element: Any, _compiler: Any, **_kwargs: Any) -> str:
+    return "'{}'"
+
+
+class has_all(GenericFunction[bool]):  # noqa: N801 - an SQL function
+    """Whether a `TextList` has each string of another."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(has_all, "sqlite")
+def _compile_has_all_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
+    values, wanted = (compiler.process(clause, **kwargs) for clause in element.clauses)
+    found = f"SELECT value FROM json_each({values})"  # noqa: S608 - compiled clauses
+    return f"NOT EXISTS (SELECT value FROM json_each({wanted}) EXCEPT {found})"  # noqa: S608
+
+
+@compiles(has_all, "postgresql")
+def _compile_has_all_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
+    values, wanted = (compiler.process(clause, **kwargs) for clause in element.clauses)
+    return f"{values} @> {wanted}"
 
 
 class any_of(GenericFunction[bool]):  # noqa: N801 - an SQL function
@@ -100,7 +165,11 @@ class User(db.Model):  # type: ignore[name-defined, misc]
 
 
 class Task(db.Model):  # type: ignore[name-defined, misc]
-    """A task of one user; `rev` is the owner's `rev` at its last write. Deleted tasks stay until a purge."""
+    """A task of one user; `rev` is the owner's `rev` at its last write. Deleted tasks stay until a purge.
+
+    `priority` is a place in PRIORITIES, `due_date` and `position` are texts that sort as they compare. Lists
+    search and sort by the folded texts (`str.casefold`); `flask tasks backfill` fills those that are null.
+    """
 
     __tablename__ = "tasks"
 
@@ -109,7 +178,14 @@ class Task(db.Model):  # type: ignore[name-defined, misc]
     id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
     title: Mapped[str] = mapped_column(Text)
     description: Mapped[str | None] = mapped_column(Text)
+    title_folded: Mapped[str | None] = mapped_column(BYTEWISE)
+    description_folded: Mapped[str | None] = mapped_column(BYTEWISE)
     completed: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text(f"{MEDIUM}"))
+    due_date: Mapped[str | None] = mapped_column(BYTEWISE)
+    tags: Mapped[list[str]] = mapped_column(TextList, server_default=empty_list())
+    position: Mapped[str | None] = mapped_column(BYTEWISE)
     rev: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -121,19 +197,24 @@ class Task(db.Model):  # type: ignore[name-defined, misc]
     )
 
 
-_live: dict[str, Any] = {
-    "sqlite_where": Task.deleted_at.is_(None),
-    "postgresql_where": Task.deleted_at.is_(None),
-}
+def _where(*conditions: ColumnElement[bool]) -> dict[str, Any]:
+    return {"sqlite_where": and_(*conditions), "postgresql_where": and_(*conditions)}
+
+
+_live = _where(Task.deleted_at.is_(None))
 Index("ix_tasks_list", Task.user_id, Task.created_at.desc(), Task.id.desc(), **_live)
 Index(
     "ix_tasks_list_completed", Task.user_id, Task.completed, Task.created_at.desc(), Task.id.desc(), **_live
 )
+Index("ix_tasks_updated_at", Task.user_id, Task.updated_at, Task.id, **_live)
+Index("ix_tasks_priority", Task.user_id, Task.priority, Task.id, **_live)
+Index("ix_tasks_title", Task.user_id, Task.title_folded, Task.id, **_live)
+# A task that has none of these costs no more to create.
+for _column in (Task.due_date, Task.position, Task.completed_at):
+    _filled = _where(Task.deleted_at.is_(None), _column.is_not(None))
+    Index(f"ix_tasks_{_column.key}", Task.user_id, _column, Task.id, **_filled)
 Index("ix_tasks_user_id_rev", Task.user_id, Task.rev)
-_in_trash: dict[str, Any] = {
-    "sqlite_where": Task.deleted_at.is_not(None),
-    "postgresql_where": Task.deleted_at.is_not(None),
-}
+_in_trash = _where(Task.deleted_at.is_not(None))
 Index("ix_tasks_trash", Task.user_id, Task.deleted_at.desc(), Task.id.desc(), **_in_trash)
 Index(
     "ix_tasks_trash_completed",

@@ -1,17 +1,35 @@
 """A task's fields, each declared once: statements, bodies, responses and examples follow from them."""
 
+import re
 from typing import Any, NamedTuple
 
-from marshmallow import fields, validate
+import sqlalchemy as sa
+from marshmallow import ValidationError, fields, validate
 
 from ..contracts import CONTRACTS, Contract
-from ..db.models import Task, utc
-from ..limits import MAX_DESCRIPTION, MAX_TITLE
-from ..validation import Length, StrictBoolean, Text, TrimmedText, Uuid, refuse_nul
+from ..db.models import PRIORITIES, Task, utc
+from ..errors import field_error
+from ..limits import MAX_DESCRIPTION, MAX_POSITION, MAX_TAG, MAX_TAGS, MAX_TITLE
+from ..validation import (
+    Choice,
+    Length,
+    StrictBoolean,
+    Text,
+    TextList,
+    TrimmedText,
+    Uuid,
+    refuse_control,
+    refuse_nul,
+)
+from .due_dates import DUE_DATE, DueDate
 
 # JSON Schema patterns (ECMA-262) for the document.
 NO_NUL = r"^[^\u0000]*$"
 NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+NO_CONTROL_NOT_BLANK = (
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+)
+PRINTABLE = "^[ -~]*$"
 EXAMPLE_ID = "0199d2f4-8c6b-7c3e-9a51-3f0f6f2f7d10"
 EXAMPLE_TIME = "2026-11-21T09:30:00.125000Z"
 
@@ -31,6 +49,28 @@ class TaskField(NamedTuple):
     input: fields.Field[Any] | None = None
     only_on_create: bool = False
     shown: bool = True
+
+
+RANKS = {name: rank for rank, name in enumerate(PRIORITIES)}
+# As constants in the text, and by the name of the column.
+PRIORITY_NAME: Any = sa.case(
+    {sa.literal_column(str(rank)): sa.literal_column(f"'{name}'") for name, rank in RANKS.items()},
+    value=Task.priority,
+).label("priority")
+
+
+def refuse_unprintable(value: str) -> None:
+    """Refuse what is no printable ASCII character."""
+    if not re.fullmatch(PRINTABLE, value):
+        raise ValidationError(field_error("not_printable"))
+
+
+def tag_field() -> TrimmedText:
+    """A tag, in a body and in a query."""
+    return TrimmedText(
+        validate=[Length(1, MAX_TAG), refuse_control],
+        metadata={"pattern": NO_CONTROL_NOT_BLANK, "minLength": 1, "maxLength": MAX_TAG},
+    )
 
 
 def always(field: type[fields.Field[Any]], about: str = "", **kwargs: Any) -> fields.Field[Any]:
@@ -93,6 +133,52 @@ def task_fields(contract: Contract) -> tuple[TaskField, ...]:
             ),
         ),
         TaskField("completed", Task.completed, always(fields.Boolean), False, StrictBoolean()),
+        TaskField(
+            "completed_at",
+            utc(Task.completed_at).label("completed_at"),
+            always(fields.DateTime, "When `completed` became true; null while it is false.", allow_none=True),
+            None,
+        ),
+        TaskField(
+            "priority",
+            PRIORITY_NAME,
+            always(fields.String, validate=validate.OneOf(PRIORITIES)),
+            "high",
+            Choice(RANKS, "Null means `medium`.", allow_none=True),
+        ),
+        TaskField(
+            "due_date",
+            Task.due_date,
+            always(fields.String, allow_none=True, metadata={"pattern": DUE_DATE}),
+            "2026-12-01",
+            DueDate(allow_none=True),
+        ),
+        TaskField(
+            "tags",
+            Task.tags,
+            always(fields.List, cls_or_instance=fields.String(), validate=validate.Length(max=MAX_TAGS)),
+            ["home"],
+            TextList(
+                tag_field(),
+                MAX_TAGS,
+                "White space around a tag is removed, and a repeated tag is stored once; null means none.",
+                allow_none=True,
+            ),
+        ),
+        TaskField(
+            "position",
+            Task.position,
+            always(fields.String, "Compared byte by byte.", allow_none=True),
+            None,
+            Text(
+                allow_none=True,
+                validate=[Length(1, MAX_POSITION), refuse_unprintable],
+                metadata={
+                    "pattern": PRINTABLE,
+                    "description": "The place in a list that people order by hand: a fractional index.",
+                },
+            ),
+        ),
         TaskField(
             "rev", Task.rev, rev_field("The task's version: the owner's `rev` at its last write.", 1), 42
         ),

@@ -4,6 +4,7 @@ Between the batches others get their turn: SQLite has one writer at a time.
 """
 
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -53,23 +54,29 @@ class PurgeResult(NamedTuple):
 
 def purge(before: datetime, *, dry_run: bool = False, batch: int = BATCH) -> PurgeResult:
     """Remove what was deleted before that time, and what forgotten users left."""
-    purged, left_out, after = 0, 0, ""
-    while users := read(LIST_USERS, {"after": after, "limit": batch}).records():
-        for user in users:
-            params = {"owner": user["id"], "before": before, "limit": batch}
-            if dry_run:
-                purged += read(COUNT_EXPIRED, params).records()[0]["count"]
-                continue
-            try:
-                delete_forgotten(user["id"])
-                # In one transaction: who reads the changes sees the tombstones, or that they are gone.
-                purged += _in_batches(LAST_EXPIRED, (RAISE_PURGED_REV, PURGE), params)
-            except sa.exc.OperationalError as error:
-                if error.connection_invalidated:
-                    raise
-                left_out += 1
-        after = users[-1]["id"]
+    purged, left_out = 0, 0
+    for owner in each_user(batch):
+        params = {"owner": owner, "before": before, "limit": batch}
+        if dry_run:
+            purged += read(COUNT_EXPIRED, params).records()[0]["count"]
+            continue
+        try:
+            delete_forgotten(owner)
+            # In one transaction: who reads the changes sees the tombstones, or that they are gone.
+            purged += _in_batches(LAST_EXPIRED, (RAISE_PURGED_REV, PURGE), params)
+        except sa.exc.OperationalError as error:
+            if error.connection_invalidated:
+                raise
+            left_out += 1
     return PurgeResult(purged, left_out)
+
+
+def each_user(batch: int = BATCH) -> Iterator[str]:
+    """The ids of all users."""
+    after = ""
+    while users := read(LIST_USERS, {"after": after, "limit": batch}).records():
+        yield from (user["id"] for user in users)
+        after = users[-1]["id"]
 
 
 def delete_forgotten(owner: str) -> None:

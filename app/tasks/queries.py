@@ -1,94 +1,118 @@
-"""The queries of lists and changes, as marshmallow schemas, and the cursor of a list."""
+"""The queries of lists and changes, as marshmallow schemas."""
 
-import base64
-import binascii
-import struct
-import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+import re
+from typing import Any
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, post_load, validates_schema
 
 from ..errors import field_error
-from ..limits import DEFAULT_CHANGES, DEFAULT_PAGE, MAX_CHANGES, MAX_PAGE
-from ..validation import BoundedInteger, QueryBoolean, QuerySchema
+from ..limits import DEFAULT_CHANGES, DEFAULT_PAGE, MAX_CHANGES, MAX_PAGE, MAX_SEARCH, MAX_TAGS
+from ..validation import BoundedInteger, Choice, Length, QueryBoolean, QuerySchema, Text, TextList, refuse_nul
+from .due_dates import DueDate
+from .fields import NO_NUL, RANKS, tag_field
+from .lists import SORTS, Cursor, Filters
 from .sync import MAX_SINCE
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CURSOR = "The `next_cursor` of the previous page, or the `cursor` of its `Link`; send the same filters."
-
-
-# Microseconds since 1970, the id, the index of the filters in FILTERS.
-CURSOR_FORMAT = struct.Struct(">q16sB")
-
-
-class Filters(NamedTuple):
-    """The filters of a list: the trash or not, completed or not; None is both."""
-
-    deleted: bool
-    completed: bool | None
-
-
-FILTERS = [Filters(deleted, completed) for deleted in (False, True) for completed in (None, False, True)]
-
-
-class Cursor(NamedTuple):
-    """The last task of a page, and the filters of its list."""
-
-    time: datetime
-    id: str
-    filters: "Filters"
-
-    @classmethod
-    def after(cls, task: Mapping[str, Any], filters: "Filters") -> "Cursor":
-        """The cursor of the page after `task`."""
-        # A task in the trash does not change, so its `updated_at` is the time of its deletion.
-        time = task["updated_at" if filters.deleted else "created_at"]
-        return cls(time.replace(tzinfo=UTC), task["id"], filters)
-
-    def encode(self) -> str:
-        """The cursor as opaque text for a URL."""
-        micros = (self.time - EPOCH) // timedelta(microseconds=1)
-        packed = CURSOR_FORMAT.pack(micros, uuid.UUID(self.id).bytes, FILTERS.index(self.filters))
-        return base64.urlsafe_b64encode(packed).decode()
-
-    @classmethod
-    def decode(cls, text: str) -> "Cursor":
-        """The cursor of a text that `encode` wrote. Raises ValueError for any other text."""
-        try:
-            micros, raw_id, filters = CURSOR_FORMAT.unpack(base64.b64decode(text, b"-_", validate=True))
-            time = EPOCH + timedelta(microseconds=micros)
-            return cls(time, str(uuid.UUID(bytes=raw_id)), FILTERS[filters])
-        except (binascii.Error, struct.error, OverflowError, IndexError) as error:
-            raise ValueError("not a cursor") from error
-
-
-class CursorField(fields.String):
-    """A `Cursor`, from the previous page."""
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
-        try:
-            return Cursor.decode(value)
-        except ValueError:
-            raise ValidationError(field_error("bad_cursor")) from None
+STATUSES = {"all": None, "pending": False, "active": False, "completed": True}
+SPELLINGS = {name: name for name in SORTS} | {
+    "created": "created_at",
+    "createdAt": "created_at",
+    "updated": "updated_at",
+    "updatedAt": "updated_at",
+    "dueDate": "due_date",
+    "completedAt": "completed_at",
+}
+DIRECTIONS = {"asc": False, "desc": True}
+SORT = (
+    "By default `created_at`. Tasks without a value come last, equal ones are sorted by `id`; `title` "
+    "ignores the case of letters."
+)
+ORDER = (
+    "By default newest first for `created_at`, `updated_at` and `completed_at`, urgent first for `priority`, "
+    "ascending for the others."
+)
+# The other names of a parameter.
+ALIASES = {"sort": ("sort_by", "sortBy"), "order": ("sort_order", "sortOrder")}
+# All that the trash takes.
+TRASH_PARAMETERS = {"deleted", "completed", "limit", "cursor"}
 
 
 class ListQuery(QuerySchema):
     """The query of a list."""
 
-    completed = QueryBoolean(
-        "Only tasks that are completed, or only those that are not.", load_default=None, allow_none=False
+    completed = QueryBoolean("Only tasks that are completed, or only those that are not.", allow_none=False)
+    status = Choice(STATUSES, "The same as `completed`, in words; `active` is `pending`.")
+    priority = Choice(RANKS, "Only tasks of this priority.")
+    tag = TextList(tag_field(), MAX_TAGS, "Only tasks with this tag; repeat it for tasks with several.")
+    due_after = DueDate("Only tasks that are due at this time or later, such as `2026-12-01`.")
+    due_before = DueDate("Only tasks that are due earlier than this time, such as `2026-12-01T09:00:00Z`.")
+    search = Text(
+        validate=[Length(max=MAX_SEARCH), refuse_nul],
+        metadata={
+            "pattern": NO_NUL,
+            "description": "Only tasks with this in the title or the long text, in any case of letters.",
+        },
     )
-    deleted = QueryBoolean("The trash instead, latest deletion first.", load_default=False)
+    sort = Choice(SPELLINGS, SORT)
+    sort_by = Choice(SPELLINGS, "The same as `sort`.")
+    sortBy = Choice(SPELLINGS, "The same as `sort`.")  # noqa: N815 - the name of the parameter
+    order = Choice(DIRECTIONS, ORDER)
+    sort_order = Choice(DIRECTIONS, "The same as `order`.")
+    sortOrder = Choice(DIRECTIONS, "The same as `order`.")  # noqa: N815
+    deleted = QueryBoolean(
+        "The trash instead, latest deletion first; with `completed`, `limit` and `cursor` alone.",
+        load_default=False,
+    )
     limit = BoundedInteger(1, MAX_PAGE, "The maximum number of tasks.", load_default=DEFAULT_PAGE)
-    cursor = CursorField(load_default=None, allow_none=False, metadata={"description": CURSOR})
+    cursor = Text(metadata={"description": CURSOR})
 
     @validates_schema
-    def check_cursor(self, query: dict[str, Any], **_kwargs: Any) -> None:
-        """Refuse a cursor of other filters."""
-        if query["cursor"] and query["cursor"].filters != (query["deleted"], query["completed"]):
-            raise ValidationError({"cursor": field_error("bad_cursor")})
+    def check_combinations(self, query: dict[str, Any], **_kwargs: Any) -> None:
+        """Refuse parameters that exclude each other."""
+        errors: dict[str, Any] = {}
+        if "status" in query and "completed" in query:
+            errors["status"] = field_error("excluded", other="completed")
+        for name, aliases in ALIASES.items():
+            first, *others = [one for one in (name, *aliases) if one in query] or [name]
+            errors |= {other: field_error("excluded", other=first) for other in others}
+        if query["deleted"]:
+            refused = sorted(query.keys() - TRASH_PARAMETERS)
+            errors |= dict.fromkeys(refused, field_error("excluded", other="deleted=true"))
+        if errors:
+            raise ValidationError(errors)
+
+    @post_load
+    def build(self, query: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        """The filters, the limit and the cursor."""
+        sort, order = (
+            next((query[one] for one in (name, *aliases) if one in query), None)
+            for name, aliases in ALIASES.items()
+        )
+        sort = sort or "created_at"
+        search = query.get("search", "")
+        filters = Filters(
+            trash=query["deleted"],
+            sort=sort,
+            descending=SORTS[sort].descending if order is None else order,
+            completed=query.get("completed", query.get("status")),
+            priority=query.get("priority"),
+            tags=tuple(sorted(query.get("tag", ()))) or None,
+            due_after=query.get("due_after"),
+            due_before=query.get("due_before"),
+            search=containing(search.casefold()) if search.strip() else None,
+        )
+        try:
+            cursor = Cursor.decode(query["cursor"], filters) if "cursor" in query else None
+        except ValueError:
+            raise ValidationError({"cursor": field_error("bad_cursor")}) from None
+        return {"filters": filters, "limit": query["limit"], "cursor": cursor}
+
+
+def containing(text: str) -> str:
+    """The pattern of LIKE, with `/` as its escape character, for what contains the text."""
+    escaped = re.sub("[/%_]", r"/\g<0>", text)
+    return f"%{escaped}%"
 
 
 class ChangesQuery(QuerySchema):

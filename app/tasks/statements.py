@@ -1,27 +1,32 @@
 """The statements on tasks, bound to their owner and built once, the same on both databases."""
 
+import operator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ..contracts import Contract
-from ..db.models import List, Task, User, any_of
+from ..db.database import KEPT_STATEMENTS
+from ..db.models import List, Task, User, any_of, has_all, utc
 from .fields import task_fields
+from .lists import SORT_KEY, Cursor, Filters, Sort
 
 Columns = list[sa.ColumnElement[Any]]
 
 THIS_USER = User.id == sa.bindparam("owner")
+# Grows with each write and with each purge, whose tasks may be older than others purged before.
+VERSION = (User.rev + User.purge_count).label("version")
 OWNER = (
     User.rev.label("owner_rev"),
     User.purged_rev.label("purged_rev"),
     User.purge_count.label("purge_count"),
-    # Grows with each write and with each purge, whose tasks may be older than others purged before.
-    (User.rev + User.purge_count).label("version"),
 )
 OWNER_REV = sa.select(User.rev).where(THIS_USER).scalar_subquery()
 FORGOTTEN_REV = sa.select(User.forgotten_rev).where(THIS_USER).scalar_subquery()
 
+LIMIT: Any = sa.bindparam("limit")
 OWNED_ROWS = Task.user_id == sa.bindparam("owner")
 # Rows that wait to be deleted after their owner asked to be forgotten.
 FORGOTTEN = (OWNED_ROWS, Task.rev <= FORGOTTEN_REV)
@@ -32,15 +37,67 @@ TRASHED = Task.deleted_at.is_not(None)
 # The revs that If-Match names; null stands for any.
 REVS = sa.bindparam("revs", type_=List())
 REV_MATCHES = sa.or_(REVS.is_(None), any_of(Task.rev, REVS))
-NEW_VALUES = {
-    Task.title: sa.func.coalesce(sa.bindparam("new_title"), Task.title),
-    Task.description: sa.case(
-        (sa.bindparam("has_description"), sa.bindparam("new_description")), else_=Task.description
-    ),
-    Task.completed: sa.func.coalesce(sa.bindparam("new_completed"), Task.completed),
+NOW = sa.bindparam("now", type_=Task.updated_at.type)
+
+
+def new(column: Any) -> Any:
+    """The value that a write sets a column to."""
+    return sa.bindparam(f"new_{column.key}", type_=column.type)
+
+
+def changed(column: Any) -> Any:
+    """The value that a column has after a change, which may leave it alone."""
+    if column.nullable:
+        return sa.case((sa.bindparam(f"has_{column.key}"), new(column)), else_=column)
+    return sa.func.coalesce(new(column), column)
+
+
+# What a client can set.
+SETTABLE = (
+    Task.title,
+    Task.description,
+    Task.completed,
+    Task.priority,
+    Task.due_date,
+    Task.tags,
+    Task.position,
+)
+# What follows from it.
+FOLDED = {Task.title: Task.title_folded, Task.description: Task.description_folded}
+
+
+def fold(text: str | None) -> str | None:
+    """The text without its case (Unicode, section 3.13), as databases cannot make it."""
+    return text and text.casefold()
+
+
+DIFFERS = sa.or_(*(column.is_distinct_from(changed(column)) for column in SETTABLE))
+NEW_VALUES = {column.key: changed(column) for column in (*SETTABLE, *FOLDED.values())} | {
+    "completed_at": sa.case(
+        (sa.not_(changed(Task.completed)), None), (Task.completed, Task.completed_at), else_=NOW
+    )
 }
-DIFFERS = sa.or_(*(column.is_distinct_from(new) for column, new in NEW_VALUES.items()))
-STAMP = {"rev": OWNER_REV, "updated_at": sa.bindparam("now")}
+TOGGLED = {
+    "completed": sa.not_(Task.completed),
+    "completed_at": sa.case((Task.completed, None), else_=NOW),
+}
+STAMP = {"rev": OWNER_REV, "updated_at": NOW}
+
+PATTERN: Any = sa.bindparam("search")
+CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
+    "completed": Task.completed == sa.bindparam("completed"),
+    "priority": Task.priority == sa.bindparam("priority"),
+    "tags": has_all(Task.tags, sa.bindparam("tags", type_=Task.tags.type)),
+    "due_after": Task.due_date >= sa.bindparam("due_after"),
+    "due_before": Task.due_date < sa.bindparam("due_before"),
+    "search": sa.or_(
+        *(
+            # Old code leaves the folded text null.
+            sa.func.coalesce(folded, sa.func.lower(column)).like(PATTERN, escape="/")
+            for column, folded in FOLDED.items()
+        )
+    ),
+}
 
 
 class Write(NamedTuple):
@@ -61,25 +118,19 @@ class TaskStatements:
     def __init__(self, contract: Contract) -> None:
         columns = task_columns(contract)
         self.create = create(columns)
-        self.update = change(
-            columns, [LIVE, DIFFERS], {column.key: new for column, new in NEW_VALUES.items()}
-        )
-        self.toggle = change(columns, [LIVE], {"completed": sa.not_(Task.completed)})
-        self.delete = change(columns, [LIVE], {"deleted_at": sa.bindparam("now")})
+        self.update = change(columns, [LIVE, DIFFERS], NEW_VALUES)
+        self.toggle = change(columns, [LIVE], TOGGLED)
+        self.delete = change(columns, [LIVE], {"deleted_at": NOW})
         self.restore = change(columns, [TRASHED], {"deleted_at": None})
         self.get = sa.select(*columns).where(*TASK_KEY, LIVE)
-        # (in the trash, filtered by completed, after a cursor) → statement
-        self.pages = {
-            (trash, filtered, after): with_owner(page(columns, trash, filtered, after))
-            for trash in (False, True)
-            for filtered in (False, True)
-            for after in (False, True)
-        }
+        # Filters, orders and starts of pages combine to thousands: each is built when it is first asked for.
+        self.page = lru_cache(KEPT_STATEMENTS)(lambda shape: page(columns, shape))
         self.changes = with_owner(
             sa.select(*columns, TRASHED.label("deleted"))
             .where(OWNED, Task.rev > sa.bindparam("since"))
             .order_by(Task.rev)
-            .limit(sa.bindparam("limit"))
+            .limit(LIMIT),
+            OWNER,
         )
 
 
@@ -95,7 +146,7 @@ def create(columns: Columns) -> Write:
         email=sa.bindparam("email"),
         name=sa.bindparam("name"),
         rev=1,
-        created_at=sa.bindparam("now"),
+        created_at=NOW,
     )
     raise_rev = user.on_conflict_do_update(
         index_elements=[User.id],
@@ -109,11 +160,10 @@ def create(columns: Columns) -> Write:
     values = {
         "user_id": sa.bindparam("owner"),
         "id": sa.bindparam("task_id", type_=Task.id.type),
-        "title": sa.bindparam("new_title"),
-        "description": sa.bindparam("new_description"),
-        "completed": sa.bindparam("new_completed"),
-        "created_at": sa.bindparam("now"),
-        "updated_at": sa.bindparam("now"),
+        **{column.key: new(column) for column in (*SETTABLE, *FOLDED.values())},
+        "completed_at": sa.case((new(Task.completed), NOW)),
+        "created_at": NOW,
+        "updated_at": NOW,
         "rev": User.rev,
     }
     insert_task = (
@@ -146,24 +196,64 @@ def look(columns: Columns, conditions: list[Any]) -> sa.Select[Any]:
     )
 
 
-def page(columns: Columns, trash: bool, filtered: bool, after: bool) -> sa.Select[Any]:
-    """One page of a list, newest first, or of the trash, latest deletion first."""
-    time = Task.deleted_at if trash else Task.created_at
-    conditions = [OWNED, TRASHED if trash else LIVE]
-    if filtered:
-        conditions.append(Task.completed == sa.bindparam("completed"))
-    if after:
-        key = (sa.bindparam("after_time", type_=time.type), sa.bindparam("after_id", type_=Task.id.type))
-        conditions.append(sa.tuple_(time, Task.id) < sa.tuple_(*key))
-    ordered = sa.select(*columns).where(*conditions).order_by(time.desc(), Task.id.desc())
-    return ordered.limit(sa.bindparam("limit"))
+class Shape(NamedTuple):
+    """What the statement of a page depends on.
+
+    `filters` are the names of those that are set. The page is the `first`, or it comes `after` a task with a
+    value to sort by, or `after_none`, a task without one.
+    """
+
+    order: Sort
+    descending: bool
+    trash: bool
+    filters: tuple[str, ...]
+    start: str
+
+    @classmethod
+    def of(cls, filters: Filters, after: Cursor | None) -> "Shape":
+        """The shape of the page of a list that a cursor leads to."""
+        start = "first" if after is None else "after_none" if after.key is None else "after"
+        return cls(filters.order, filters.descending, filters.trash, tuple(filters.values()), start)
 
 
-def with_owner(tasks: sa.Select[Any]) -> sa.Select[Any]:
-    """The tasks beside the columns of OWNER, from one snapshot; one row even where there is no task."""
+def page(columns: Columns, shape: Shape) -> sa.Select[Any]:
+    """One page of a list; in either direction, tasks without a value to sort by come last."""
+    order, column = shape.order, shape.order.column
+    direction, beyond = (sa.desc, operator.lt) if shape.descending else (sa.asc, operator.gt)
+    after_key = sa.bindparam("after_key", type_=column.type)
+    after_id = sa.bindparam("after_id", type_=Task.id.type)
+    conditions = [OWNED, TRASHED if shape.trash else LIVE, *(CONDITIONS[name] for name in shape.filters)]
+    if order.field == SORT_KEY:
+        key = utc(column) if isinstance(column.type, sa.DateTime) else column
+        columns = [*columns, key.label(SORT_KEY)]
+
+    def part(by: tuple[Any, ...], *more: Any) -> sa.Select[Any]:
+        return sa.select(*columns).where(*conditions, *more).order_by(*map(direction, by)).limit(LIMIT)
+
+    behind = (
+        [beyond(sa.tuple_(column, Task.id), sa.tuple_(after_key, after_id))] if shape.start == "after" else []
+    )
+    if not order.nullable:
+        return with_owner(part((column, Task.id), *behind))
+    if shape.start == "after_none":
+        return with_owner(part((Task.id,), column.is_(None), beyond(Task.id, after_id)))
+    # Two scans that each end after a page: an index serves ORDER BY … NULLS LAST in one direction only. The
+    # second scan runs only if the first fills no page.
+    valued = part((column, Task.id), column.is_not(None), *behind).cte("valued")
+    has_room = sa.select(sa.func.count()).select_from(valued).scalar_subquery() < LIMIT
+    missing = part((Task.id,), column.is_(None), has_room).subquery("missing")
+    both = sa.union_all(sa.select(valued), sa.select(missing)).subquery("both")
+    key = both.c[SORT_KEY]
+    return with_owner(
+        sa.select(both).order_by(key.is_(None), direction(key), direction(both.c.id)).limit(LIMIT)
+    )
+
+
+def with_owner(tasks: sa.Select[Any], owner: tuple[Any, ...] = (VERSION,)) -> sa.Select[Any]:
+    """The tasks beside columns of their owner, from one snapshot; one row even where there is no task."""
     # A join to one row without a condition is a loop, which keeps the tasks in their order.
     found = tasks.subquery("found")
-    return sa.select(*found.c, *OWNER).select_from(User).outerjoin(found, sa.true()).where(THIS_USER)
+    return sa.select(*found.c, *owner).select_from(User).outerjoin(found, sa.true()).where(THIS_USER)
 
 
 def kept_claim(name: str) -> Any:
@@ -177,5 +267,5 @@ RAISE_REV = (
     .where(THIS_USER)
     .values(rev=User.rev + 1, email=kept_claim("email"), name=kept_claim("name"))
 )
-FIND_OWNER = sa.select(*OWNER).where(THIS_USER)
+FIND_VERSION = sa.select(VERSION).where(THIS_USER)
 DELETE_FORGOTTEN_TASK = sa.delete(Task).where(*FORGOTTEN, Task.id == sa.bindparam("task_id"))

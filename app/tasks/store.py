@@ -13,18 +13,30 @@ from sqlalchemy import Executable
 
 from ..auth.tokens import TokenUser
 from ..db.database import Record, read, read_one, run_transaction
+from ..db.models import MEDIUM
 from ..errors import Problem
+from .lists import SORT_KEY, Cursor, Filters
 from .statements import (
     DELETE_FORGOTTEN_TASK,
-    FIND_OWNER,
+    FIND_VERSION,
+    FOLDED,
     OWNER,
+    SETTABLE,
+    Shape,
     TaskStatements,
     Write,
+    fold,
 )
 
 Revs = Collection[int] | None
 # How often a write is tried while others come between it and the look at what it found.
 ATTEMPTS = 5
+# The values of a new task that the client does not set, or sets to null.
+DEFAULTS: Record = {column.key: None for column in SETTABLE} | {
+    "completed": False,
+    "priority": MEDIUM,
+    "tags": [],
+}
 
 
 class WriteResult(NamedTuple):
@@ -41,14 +53,16 @@ class WriteResult(NamedTuple):
 class Page(NamedTuple):
     """Some of a user's tasks, and the user's numbers at the same moment.
 
-    `version` grows with each write of the user and each purge of their trash, `purge_count` with the latter.
+    A page of a list has `version`, which grows with each write of the user and each purge of their trash, and
+    the cursor of the `following` page, if there is one. One of the changes has the other numbers.
     """
 
     tasks: list[Record]
+    version: int = 0
+    following: Cursor | None = None
     owner_rev: int = 0
     purged_rev: int = 0
     purge_count: int = 0
-    version: int = 0
 
 
 class TaskStore:
@@ -61,27 +75,26 @@ class TaskStore:
         self._statements = statements
         self._user = user
 
-    def page(
-        self,
-        limit: int,
-        *,
-        trash: bool = False,
-        completed: bool | None = None,
-        after: tuple[datetime, str] | None = None,
-    ) -> Page:
-        """At most `limit` tasks, newest first, after the one of a time and an id."""
-        statement = self._statements.pages[trash, completed is not None, after is not None]
-        after_time, after_id = after or (None, None)
-        params = {"limit": limit, "completed": completed, "after_time": after_time, "after_id": after_id}
-        return self._page(statement, {name: value for name, value in params.items() if value is not None})
+    def page(self, filters: Filters, limit: int, after: Cursor | None = None) -> Page:
+        """At most `limit` tasks of a list, after the one of a cursor."""
+        params = filters.values() | {"limit": limit + 1}
+        if after:
+            params |= {"after_key": after.key, "after_id": after.id}
+        page = self._page(self._statements.page(Shape.of(filters, after)), params, 1)
+        tasks = page.tasks[:limit]
+        following = Cursor.after(tasks[-1], filters) if len(page.tasks) > limit else None
+        if filters.order.field == SORT_KEY:
+            for task in tasks:
+                del task[SORT_KEY]
+        return page._replace(tasks=tasks, following=following)
 
     def changes(self, since: int, limit: int) -> Page:
         """At most `limit` tasks written after the rev `since`, deleted ones too, oldest change first."""
-        return self._page(self._statements.changes, {"since": since, "limit": limit})
+        return self._page(self._statements.changes, {"since": since, "limit": limit}, len(OWNER))
 
     def version(self) -> int:
         """The version that `page` would answer, for one read by key."""
-        owner = read_one(FIND_OWNER, self._bind({}))
+        owner = read_one(FIND_VERSION, self._bind({}))
         version: int = owner["version"] if owner else 0
         return version
 
@@ -89,24 +102,13 @@ class TaskStore:
         """The task, or None; an id of None is that of no task."""
         return read_one(self._statements.get, self._bind({"task_id": task_id})) if task_id else None
 
-    def create(
-        self, title: str, description: str | None = None, completed: bool = False, id: str | None = None
-    ) -> WriteResult:
+    def create(self, id: str | None = None, **values: Any) -> WriteResult:
         """The new task, or the one that has the client's `id` already."""
-        values: Record = {"new_title": title, "new_description": description, "new_completed": completed}
-        return self._write(self._statements.create, id or str(uuid_utils.uuid7()), **values)
+        return self._write(self._statements.create, id or str(uuid_utils.uuid7()), **_new(DEFAULTS | values))
 
     def update(self, task_id: str | None, revs: Revs = None, **changes: Any) -> WriteResult:
-        """The task with `changes` made (title, description, completed); not written where nothing changed."""
-        return self._write(
-            self._statements.update,
-            task_id,
-            revs,
-            new_title=changes.get("title"),
-            has_description="description" in changes,
-            new_description=changes.get("description"),
-            new_completed=changes.get("completed"),
-        )
+        """The task with `changes` made, by the columns' names; not written where nothing changed."""
+        return self._write(self._statements.update, task_id, revs, **_new(changes))
 
     def toggle(self, task_id: str | None, revs: Revs = None) -> WriteResult:
         """The task with `completed` reversed."""
@@ -123,10 +125,10 @@ class TaskStore:
     def _bind(self, params: Record) -> Record:
         return {"owner": self._user.id, **params}
 
-    def _page(self, statement: Executable, params: Record) -> Page:
+    def _page(self, statement: Executable, params: Record, owner_columns: int) -> Page:
         names, rows, _ = read(statement, self._bind(params))
-        # Each row is a task and then the columns of OWNER; without tasks there is one row, whose id is null.
-        width = -len(OWNER)
+        # Each row is a task and then its owner; without tasks there is one row, whose id is null.
+        width = -owner_columns
         tasks = [dict(zip(names[:width], row, strict=False)) for row in rows if row[0] is not None]
         owner = dict(zip(names[width:], rows[0][width:], strict=True)) if rows else {}
         return Page(tasks, **owner)
@@ -152,3 +154,16 @@ class TaskStore:
             if creates:
                 run_transaction((DELETE_FORGOTTEN_TASK,), params)
         raise Problem("service_unavailable", reason="contention")
+
+
+def _new(values: Record) -> Record:
+    """The parameters of a write that sets these columns; null stands for the default."""
+    params: Record = {}
+    for column in SETTABLE:
+        name, value = column.key, values.get(column.key)
+        params[f"has_{name}"] = name in values
+        params[f"new_{name}"] = DEFAULTS[name] if value is None and name in values else value
+    for column, folded in FOLDED.items():
+        params[f"has_{folded.key}"] = column.key in values
+        params[f"new_{folded.key}"] = fold(values.get(column.key))
+    return params

@@ -11,7 +11,7 @@ from ..errors import Problem, field_error, not_found, validation_problem
 from ..parsing import JSON, MERGE_PATCH, has_body, parse_body, parse_query
 from ..validation import NO_QUERY, parse_uuid
 from .etags import if_match_revs, if_none_match_matches, list_etag, task_etag
-from .queries import ChangesQuery, Cursor, Filters, ListQuery
+from .queries import ChangesQuery, ListQuery
 from .schemas import CompletionSchema, changes_schema, creation_schema
 from .statements import TaskStatements
 from .store import Revs, TaskStore, WriteResult
@@ -51,30 +51,23 @@ class TaskViews:
         self._completion = CompletionSchema()
 
     def list_tasks(self) -> Response:
-        """List your tasks, newest first.
+        """List your tasks, by default newest first.
 
-        With `deleted=true`, list the trash instead, latest deletion first.
+        All filters and orders combine. With `deleted=true`, list the trash instead, latest deletion first.
         """
         query = parse_query(self._list_query, self._contract.invalid_status)
         if "If-None-Match" in request.headers:
             etag = self._list_etag(self._store.version(), query)
             if if_none_match_matches(etag):
                 return _not_modified(etag)
-        limit, cursor = query["limit"], query["cursor"]
-        filters = Filters(query["deleted"], query["completed"])
-        page = self._store.page(
-            limit + 1,
-            trash=filters.deleted,
-            completed=filters.completed,
-            after=cursor and (cursor.time, cursor.id),
-        )
-        tasks = page.tasks[:limit]
-        following = Cursor.after(tasks[-1], filters).encode() if len(page.tasks) > limit else None
+        page = self._store.page(query["filters"], query["limit"], query["cursor"])
+        following = page.following.encode() if page.following else None
         headers = {"ETag": self._list_etag(page.version, query)}
         if following:
-            link = urlencode(request.args.to_dict() | {"cursor": following})
+            query_string = [item for item in request.args.items(multi=True) if item[0] != "cursor"]
+            link = urlencode([*query_string, ("cursor", following)])
             headers["Link"] = f'<{_request_path()}?{link}>; rel="next"'
-        payload = {"tasks": tasks, "next_cursor": following} if self._contract.envelope else tasks
+        payload = {"tasks": page.tasks, "next_cursor": following} if self._contract.envelope else page.tasks
         return _json(payload, 200, headers)
 
     def create_task(self) -> Response:

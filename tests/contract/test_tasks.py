@@ -46,6 +46,11 @@ def test_a_created_task_is_answered_whole(mount: Mount, alice: Person) -> None:
         "title": "Buy milk",
         mount.text_field: "2 l",
         "completed": False,
+        "completed_at": None,
+        "priority": "medium",
+        "due_date": None,
+        "tags": [],
+        "position": None,
         "rev": 1,
         "created_at": task["created_at"],
         "updated_at": task["created_at"],
@@ -104,7 +109,10 @@ def test_put_changes_the_field_that_is_present_and_leaves_the_others(
     response = alice.put(mount.path(rest=f"/{task['id']}"), change[field])
     changed = mount.task(response)
     assert response.status_code == 200
-    assert changed == task | change[field] | {"rev": 2, "updated_at": changed["updated_at"]}
+    stamps = {"rev": 2, "updated_at": changed["updated_at"]}
+    if field == "completed":
+        stamps["completed_at"] = changed["updated_at"]
+    assert changed == task | change[field] | stamps
     assert changed["updated_at"] > task["updated_at"]
     assert get(mount, alice, task["id"]) == changed
 
@@ -151,8 +159,9 @@ def test_completion_without_a_body_flips(mount: Mount, alice: Person) -> None:
     task = create(mount, alice)
     done, undone = complete(mount, alice, task["id"]), complete(mount, alice, task["id"])
     assert (done.status_code, undone.status_code) == (200, 200)
-    changed = {name: mount.task(done)[name] for name in ("rev", "updated_at")}
-    assert mount.task(done) == task | changed | {"completed": True, "rev": 2}
+    now = mount.task(done)["updated_at"]
+    changed = {"completed": True, "completed_at": now, "rev": 2, "updated_at": now}
+    assert mount.task(done) == task | changed
     assert (mount.task(undone)["completed"], mount.task(undone)["rev"]) == (False, 3)
     assert get(mount, alice, task["id"]) == mount.task(undone)
 

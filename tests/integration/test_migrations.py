@@ -1,6 +1,7 @@
 """The migrations make the tables of the models, on both databases, and take them away again."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -10,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app import create_app
 from app.extensions import db
+from app.tasks import backfill
+from tests.people import Person
 from tests.postgres import scratch_database
 
 
@@ -55,7 +58,7 @@ def test_every_task_index_begins_with_the_owner(empty_app: Flask) -> None:
         inspector = inspect(db.engine)
         keys: list[Sequence[str | None]] = [index["column_names"] for index in inspector.get_indexes("tasks")]
         keys.append(inspector.get_pk_constraint("tasks")["constrained_columns"])
-    assert len(keys) == 6
+    assert len(keys) == 12
     assert {columns[0] for columns in keys} == {"user_id"}
 
 
@@ -104,3 +107,114 @@ def test_users_from_before_the_checks_are_mended_and_keep_their_tasks(
                 connection.execute(refused, {"value": value})
         downgrade(revision="0003")
         upgrade()
+
+
+OLD_TASK = text(
+    "INSERT INTO tasks (user_id, id, title, description, completed, rev, created_at, updated_at) VALUES "
+    "(:owner, :id, :title, :description, :completed, 1, :now, :now)"
+)
+
+
+def task_number(number: int) -> str:
+    """An id as each database stores it."""
+    return f"{number:032x}"
+
+
+def insert_old_task(number: int, title: str, owner: str = "alice", **values: Any) -> None:
+    """Insert a task as code without the planning fields does."""
+    values = {"description": None, "completed": False, "now": "2026-11-21 09:30:00.000000+00:00"} | values
+    with db.engine.begin() as connection:
+        add_user = text(
+            "INSERT INTO users (id, rev, created_at) VALUES (:owner, 1, :now) ON CONFLICT DO NOTHING"
+        )
+        connection.execute(add_user, {"owner": owner, "now": values["now"]})
+        connection.execute(OLD_TASK, {"owner": owner, "id": task_number(number), "title": title} | values)
+
+
+def test_tasks_from_before_the_planning_fields_are_filled_in(empty_app: Flask, secret: str) -> None:
+    alice = Person(empty_app.test_client(), secret, "alice")
+    bob = Person(empty_app.test_client(), secret, "bob")
+    with empty_app.app_context():
+        upgrade(revision="0006")
+        insert_old_task(1, "Straße", description="GRÜN")
+        insert_old_task(2, "Zebra", completed=True)
+        insert_old_task(1, "Straße", owner="bob")
+        upgrade()
+    (found,) = alice.get("/api/tasks?search=STRASSE").get_json()
+    assert (found["title"], found["completed_at"], found["rev"]) == ("Straße", None, 1)
+    plan = {name: found[name] for name in ("priority", "due_date", "tags", "position")}
+    assert plan == {"priority": "medium", "due_date": None, "tags": [], "position": None}
+    assert alice.get("/api/tasks?search=grün").get_json() == [found]
+    (done,) = alice.get("/api/tasks?status=completed").get_json()
+    assert done["completed_at"] == done["updated_at"]
+    titles = [task["title"] for task in alice.get("/api/tasks?sort=title").get_json()]
+    assert titles == ["Straße", "Zebra"]
+    assert len(bob.get("/api/tasks?search=strasse").get_json()) == 1
+
+
+def test_what_old_code_writes_is_found_and_backfill_completes_it(empty_app: Flask, secret: str) -> None:
+    alice = Person(empty_app.test_client(), secret, "alice")
+    with empty_app.app_context():
+        upgrade()
+    done, renamed, same = (
+        alice.post("/api/tasks", {"title": title, "completed": True}).get_json()
+        for title in ("Done", "Old Name", "Same")
+    )
+    with empty_app.app_context():
+        insert_old_task(1, "Brand NEW")
+        insert_old_task(2, "ÄLTER", completed=True)
+        with db.engine.begin() as connection:
+            undo = text("UPDATE tasks SET completed = false WHERE tasks.user_id = 'alice' AND title = 'Done'")
+            rename = text(
+                "UPDATE tasks SET title = 'Änderung' WHERE tasks.user_id = 'alice' AND title = 'Old Name'"
+            )
+            connection.execute(undo)
+            connection.execute(rename)
+
+    def listed(query: str) -> list[str]:
+        paged, address = [], f"/api/tasks?limit=1&{query}"
+        while address:
+            response = alice.get(address)
+            assert response.status_code == 200, response.text
+            paged += [task["title"] for task in response.get_json()]
+            address = response.headers.get("Link", "<>")[1:].partition(">")[0]
+        return paged
+
+    # Until then every task is listed once; what is not folded comes last and is found by ASCII letters.
+    assert listed("sort=title") == ["Done", "Änderung", "Same", "Brand NEW", "ÄLTER"]
+    assert listed("sort=title&order=desc")[-2:] == ["ÄLTER", "Brand NEW"]
+    assert listed("search=brand%20new") == ["Brand NEW"]
+    assert listed("search=%C3%A4lter") == listed("search=%C3%A4nderung") == []
+
+    run = empty_app.test_cli_runner().invoke
+    assert run(args=["tasks", "backfill"]).output == "Filled in 4 tasks.\n"
+    assert listed("sort=title") == ["Brand NEW", "Done", "Same", "ÄLTER", "Änderung"]
+    assert listed("search=%C3%A4lter") == ["ÄLTER"]
+    assert listed("search=%C3%A4nderung") == ["Änderung"]
+    times = {task["title"]: task["completed_at"] for task in alice.get("/api/tasks").get_json()}
+    assert (times["Done"], times["Brand NEW"]) == (None, None)
+    assert times["ÄLTER"] == "2026-11-21T09:30:00Z"
+    assert alice.get(f"/api/tasks/{same['id']}").get_json() == same
+    assert alice.get(f"/api/tasks/{done['id']}").get_json()["rev"] == done["rev"]
+    assert alice.get(f"/api/tasks/{renamed['id']}").get_json()["completed_at"] == renamed["completed_at"]
+    assert run(args=["tasks", "backfill"]).output == "Filled in 0 tasks.\n"
+
+
+def test_backfill_goes_through_all_tasks_and_leaves_those_written_meanwhile(
+    empty_app: Flask, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = Person(empty_app.test_client(), secret, "alice")
+    with empty_app.app_context():
+        upgrade()
+        for number in range(1, 8):
+            insert_old_task(number, f"Ä{number}")
+        fill = backfill._fill
+
+        def write_first(owner: str, tasks: list[Any]) -> int:
+            alice.patch(f"/api/tasks/{tasks[0]['id']}", {"title": "Meanwhile"})
+            return fill(owner, tasks)
+
+        monkeypatch.setattr(backfill, "_fill", write_first)
+        assert backfill.backfill(batch=3) == 4
+    found = [task["title"] for task in alice.get("/api/tasks?sort=title").get_json()]
+    assert found == ["Meanwhile"] * 3 + ["Ä2", "Ä3", "Ä5", "Ä6"]

@@ -14,8 +14,9 @@ from sqlalchemy.sql.dml import Delete, Insert, Update
 from app import me
 from app.contracts import CONTRACTS
 from app.db.models import Task, User
-from app.tasks import purge, statements
-from app.tasks.statements import TaskStatements, Write
+from app.tasks import backfill, purge, statements
+from app.tasks.lists import FILTERS, SORTS, TRASH
+from app.tasks.statements import Shape, TaskStatements, Write
 
 OWNERS = {"tasks": Task.__table__.c.user_id, "users": User.__table__.c.id}
 # Runs over all users, one statement for each page of them: the purge, which is no request.
@@ -33,11 +34,30 @@ def found(value: Any) -> Iterator[Any]:
             yield from found(item)
 
 
+# Each order with each filter and with all, on each page; further filters are further conditions.
+SHAPES = [
+    *(
+        Shape(order, descending, False, filters, start)
+        for order in SORTS.values()
+        for descending in (False, True)
+        for filters in ((), *((name,) for name in FILTERS), FILTERS)
+        for start in ("first", "after", "after_none")
+    ),
+    *(
+        Shape(TRASH, True, True, filters, start)
+        for filters in ((), FILTERS[:1])
+        for start in ("first", "after")
+    ),
+]
+TABLE = [TaskStatements(contract) for contract in CONTRACTS]
 ALL = [
-    statement
-    for holder in (*(TaskStatements(contract) for contract in CONTRACTS), statements, me, purge)
-    for statement in found(vars(holder))
-    if statement is not OVER_ALL
+    *(
+        statement
+        for holder in (*TABLE, statements, me, purge, backfill)
+        for statement in found(vars(holder))
+        if statement is not OVER_ALL
+    ),
+    *(TABLE[0].page(shape) for shape in SHAPES),
 ]
 
 
@@ -90,7 +110,13 @@ def test_a_statement_binds_the_owner_on_every_table(statement: Any) -> None:
 
 
 def test_every_statement_is_looked_at() -> None:
-    assert len(ALL) > 60
+    assert len(ALL) > 350
+
+
+def test_the_statement_of_a_page_is_built_once_and_few_are_kept() -> None:
+    built = TaskStatements(CONTRACTS[0]).page
+    assert built(SHAPES[0]) is built(SHAPES[0])
+    assert built.cache_info().maxsize == 500
 
 
 @pytest.mark.parametrize(

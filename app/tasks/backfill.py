@@ -1,0 +1,65 @@
+"""Fills in what code without the planning fields leaves null or out of date, user by user and in batches."""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from ..db.database import Record, read
+from ..db.models import Task
+from ..extensions import db
+from .purge import each_user
+from .statements import LIMIT, OWNED_ROWS, fold
+
+BATCH = 1000
+TEXTS = (Task.title, Task.description, Task.title_folded, Task.description_folded)
+NEXT_TASKS = (
+    sa.select(Task.id, Task.rev, *TEXTS, Task.completed, Task.completed_at)
+    .where(OWNED_ROWS, Task.id > sa.bindparam("after", type_=Task.id.type))
+    .order_by(Task.id)
+    .limit(LIMIT)
+)
+
+
+def backfill(batch: int = BATCH) -> int:
+    """Fold the texts and set the times of completion of all tasks; return how many were changed.
+
+    A task that was completed meanwhile gets the time of its last write.
+    """
+    return sum(_fill(owner, tasks) for owner in each_user() for tasks in _batches(owner, batch))
+
+
+def _batches(owner: str, batch: int) -> Iterator[list[Record]]:
+    after = "00000000-0000-0000-0000-000000000000"
+    while tasks := read(NEXT_TASKS, {"owner": owner, "after": after, "limit": batch}).records():
+        yield tasks
+        after = tasks[-1]["id"]
+
+
+def _fill(owner: str, tasks: list[Record]) -> int:
+    rows = []
+    for task in tasks:
+        folded = (fold(task["title"]), fold(task["description"]))
+        is_filled = folded == (task["title_folded"], task["description_folded"]) and task["completed"] == (
+            task["completed_at"] is not None
+        )
+        if not is_filled:
+            rows.append((task["id"], task["rev"], *folded))
+    if not rows:
+        return 0
+    columns = (Task.id, Task.rev, Task.title_folded, Task.description_folded)
+    filled = sa.values(*(sa.column(c.key, c.type) for c in columns), name="filled").data(rows).cte()
+    update = (
+        sa.update(Task)
+        # A task that was written since has another rev, and its writer filled it in.
+        .where(OWNED_ROWS, Task.id == filled.c.id, Task.rev == filled.c.rev)
+        .values(
+            title_folded=filled.c.title_folded,
+            description_folded=filled.c.description_folded,
+            completed_at=sa.case((Task.completed, sa.func.coalesce(Task.completed_at, Task.updated_at))),
+        )
+    )
+    with db.engine.begin() as connection:
+        # Each statement has other values in its text, so none is worth a place in the cache.
+        connection.execution_options(compiled_cache=None)
+        # sqlite3 counts no rows of a statement that begins with WITH.
+        return len(connection.execute(update.returning(Task.id), {"owner": owner}).all())
