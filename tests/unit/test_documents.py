@@ -27,6 +27,7 @@ FOLDERS = ("app", "bench", "deploy", "docs", "migrations", "tests")
 ELSEWHERE = {"auth-server.mjs", "schema.d.ts"}
 FOREIGN = {
     "encodeURIComponent",
+    "toISOString",
     "json_agg",
     "pg_blocking_pids",
     "histogram_quantile",
