@@ -52,6 +52,22 @@ FILTERS = (
 )
 
 
+SORTS = ("updated_at", "due_date", "priority", "title", "position", "completed_at")
+# Orders, of which a page in the middle is measured too, and filters.
+ORDERS = tuple(f"&sort={sort}&order={order}" for sort in SORTS for order in ("asc", "desc"))
+CHOICES = (
+    "&status=pending",
+    "&status=pending&sort=due_date",
+    "&priority=urgent",
+    "&priority=medium",
+    "&due_before=2026-01-08",
+    "&status=pending&due_after=2026-02-01&due_before=2026-02-08",
+    "&tag=rare",
+    "&search=099&sort=title",
+    "&search=nothing",
+)
+
+
 class Place(NamedTuple):
     """A database, and one of its users with a number of tasks."""
 
@@ -103,13 +119,7 @@ class Client:
 def questions(client: Client, place: Place) -> dict[str, Callable[[], None]]:
     """The requests to measure, by name; each is checked once."""
     first = f"/v1/tasks?limit={PAGE}"
-    # Page to the middle, in pages of the largest size.
-    deep, cursor = place.tasks // 2, ""
-    while deep:
-        limit = min(500, deep)
-        deep -= limit
-        page = orjson.loads(client.get(f"/v1/tasks?limit={limit}{cursor}", {})[1])
-        cursor = f"&cursor={page['next_cursor']}"
+    cursor = middle(client, place)
     _, _, etag = client.get(first, {})
     kinds = {
         "first page": (first, {}, PAGE),
@@ -129,6 +139,31 @@ def questions(client: Client, place: Place) -> dict[str, Callable[[], None]]:
     return {name: question(*parts) for name, parts in kinds.items()}
 
 
+def middle(client: Client, place: Place, query: str = "") -> str:
+    """The cursor of the middle of a list, reached in pages of the largest size."""
+    deep, cursor = place.tasks // 2, ""
+    while deep:
+        limit = min(500, deep)
+        deep -= limit
+        page = orjson.loads(client.get(f"/v1/tasks?limit={limit}{query}{cursor}", {})[1])
+        cursor = f"&cursor={page['next_cursor']}"
+    return cursor
+
+
+def list_questions(client: Client, place: Place) -> dict[str, Callable[[], None]]:
+    """The orders and filters to measure, by name; each is checked once."""
+    paths = {query: query for query in (*ORDERS, *CHOICES)}
+    paths |= {f"{query}, in the middle": query + middle(client, place, query) for query in ORDERS}
+
+    def question(path: str) -> Callable[[], None]:
+        status, body, _ = client.get(path, {})
+        if status != 200:
+            raise RuntimeError(f"{place.name}: {path}: {status}, {body!r}")
+        return lambda: void(client.get(path, {}))
+
+    return {name.lstrip("&"): question(f"/v1/tasks?limit={PAGE}{rest}") for name, rest in paths.items()}
+
+
 def void(_answer: object) -> None:
     """Discard a response."""
 
@@ -138,10 +173,11 @@ def measure(
 ) -> dict[tuple[str, str], list[float]]:
     """Measure each request at each place in turns; return medians in ms by request and place."""
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    places = list(asked)
     for number in range(rounds + 1):
-        for name in asked[PLACES[0]]:
+        for name in asked[places[0]]:
             # In random order, so that no place always follows the same one.
-            for place in random.sample(PLACES, len(PLACES)):
+            for place in random.sample(places, len(places)):
                 took = []
                 for _ in range(15):
                     began = time.perf_counter()
@@ -170,6 +206,14 @@ def growth_table(times: dict[tuple[str, str], list[float]]) -> str:
     return table(["tasks of the user, of the table", *names], map(row, PLACES))
 
 
+def list_table(times: dict[tuple[str, str], list[float]]) -> str:
+    """Milliseconds of each order and filter at each place."""
+    names = sorted(dict.fromkeys(name for name, _ in times))
+    places = list(dict.fromkeys(place for _, place in times))
+    rows = [(f"`{name}`", *(spread(times[name, place], 2) for place in places)) for name in names]
+    return table(["query", *places], rows)
+
+
 def statements(app: Flask, owner: Owner) -> dict[str, str]:
     """The statements that each request sends for the user with the most tasks, by name."""
     middle, other = (f"/v1/tasks/{task_id(owner.number, FIRST + n)}" for n in (50_000, 50_001))
@@ -185,6 +229,8 @@ def statements(app: Flask, owner: Owner) -> dict[str, str]:
     asked = (
         *(("GET", f"{first}{query}", None) for query in FILTERS),
         *(("GET", following(query), None) for query in FILTERS),
+        *(("GET", f"{first}{query}", None) for query in (*ORDERS, *CHOICES)),
+        *(("GET", following(query), None) for query in ORDERS),
         ("GET", "/v1/tasks/changes?since=99990", None),
         ("GET", middle, None),
         ("GET", "/api/me", None),
@@ -285,6 +331,15 @@ def main() -> int:
             for place in PLACES
         }
         times = measure(asked, args.rounds)
+        # The user of each size in the large table.
+        lists = {
+            place: list_questions(
+                Client(ports[place.database], token(secret, user_id(place.user), minutes=600)), place
+            )
+            for place in PLACES
+            if place.database == "large"
+        }
+        list_times = measure(lists, args.rounds)
         app = create_app(
             {"DATABASE_URL": urls["large"], "BETTER_AUTH_SECRET": secret, "LOG_LEVEL": "WARNING"}
         )
@@ -295,6 +350,9 @@ def main() -> int:
             "One client. Milliseconds, median (minimum to maximum) of the rounds, and the ratio to the first "
             "row. The second row is another user of the same kind: its difference is noise.",
             growth_table(times),
+            "row. The second row is another user of the same kind: what differs there is noise.",
+            "are completed, 1 % are urgent; `rare` is the tag of 5 %, and no task contains `nothing`.",
+            list_table(list_times),
             "`EXPLAIN (ANALYZE, BUFFERS)` of the statements for the user with 100,000 tasks:",
             plan_table(plans),
         ]

@@ -10,7 +10,7 @@ from ..extensions import db
 from .purge import each_user
 from .statements import LIMIT, OWNED_ROWS, fold
 
-BATCH = 1000
+BATCH = 500
 TEXTS = (Task.title, Task.description, Task.title_folded, Task.description_folded)
 NEXT_TASKS = (
     sa.select(Task.id, Task.rev, *TEXTS, Task.completed, Task.completed_at)

@@ -3,6 +3,7 @@
  * Exits at the first unexpected response.
  */
 import assert from "node:assert/strict";
+import { generateKeyBetween } from "fractional-indexing";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./generated/schema.js";
 
@@ -15,6 +16,7 @@ const client = createClient<paths>({ baseUrl: address, headers: { Authorization:
 
 const me = got("the user", 200, await client.GET("/api/me"));
 for (const live of [lifeOnV1, lifeOnApi, lifeOnUser]) await live(me.id);
+await plans();
 await strangers(me.id);
 
 async function lifeOnV1(): Promise<void> {
@@ -204,6 +206,43 @@ async function lifeOnUser(user_id: string): Promise<void> {
   const changes = got("changes", 200, news);
   assert.deepEqual([ids(changes.tasks), ids(changes.deleted), changes.more], [[task.id], [tea.id], false]);
   empty("delete again", 204, await client.DELETE("/api/{user_id}/tasks/{id}", { params: { path } }));
+}
+
+async function plans(): Promise<void> {
+  console.log("plans");
+  const body: Schemas["ApiNewTask"] = { title: "Call", priority: "high", due_date: "2026-12-01", tags: ["home"] };
+  const call = got("create with a plan", 201, await client.POST("/api/tasks", { body }));
+  assert.deepEqual([call.priority, call.due_date, call.tags], ["high", "2026-12-01", ["home"]]);
+  const filters = { status: "pending", search: "CALL", limit: 1 } as const;
+  const found = await client.GET("/api/tasks", { params: { query: { ...filters, tag: ["home"], sort: "due_date" } } });
+  assert.deepEqual(got("filter, search and sort", 200, found), [call]);
+
+  const tasks = [call];
+  for (const title of ["Mail", "Pay"]) {
+    tasks.push(got("create another", 201, await client.POST("/api/tasks", { body: { title } })));
+  }
+  let last: Placed | null = null;
+  for (const task of tasks) last = await move(task.id, last, null);
+  const [first, second, third] = await byHand();
+  await move(third!.id, first!, second!);
+  assert.deepEqual(ids(await byHand()), ids([first!, third!, second!]));
+  for (const { id } of tasks) empty("delete", 204, await client.DELETE("/api/tasks/{id}", { params: { path: { id } } }));
+}
+
+type Placed = Pick<Schemas["ApiTask"], "position">;
+
+/** The change that moves a task between two others; null is the beginning or the end of the list. */
+function moveBetween(before: Placed | null, after: Placed | null): { position: string } {
+  return { position: generateKeyBetween(before?.position ?? null, after?.position ?? null) };
+}
+
+async function move(id: string, before: Placed | null, after: Placed | null): Promise<Schemas["ApiTask"]> {
+  const params = { path: { id } };
+  return got("move", 200, await client.PATCH("/api/tasks/{id}", { params, body: moveBetween(before, after) }));
+}
+
+async function byHand(): Promise<Schemas["ApiTask"][]> {
+  return got("by hand", 200, await client.GET("/api/tasks", { params: { query: { sort: "position" } } }));
 }
 
 async function strangers(user_id: string): Promise<void> {

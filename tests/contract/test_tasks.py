@@ -175,6 +175,7 @@ def test_completion_with_a_body_sets_and_a_second_time_writes_nothing(mount: Mou
             assert mount.task(alice.patch(address, {"completed": not completed})) == task
         changed = mount.task(alice.patch(address, {"completed": completed}))
         stamp = {name: changed[name] for name in ("rev", "updated_at")}
+        stamp["completed_at"] = changed["updated_at"] if completed else None
         assert changed == task | {"completed": completed} | stamp
         assert changed["rev"] > task["rev"]
         task = changed

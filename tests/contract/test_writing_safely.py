@@ -499,6 +499,7 @@ def test_a_patch_touches_what_it_names_and_null_clears(
     assert response.status_code == 200, response.text
     patched = mount.task(response)
     stamp = {"rev": 2, "updated_at": patched["updated_at"]} if changed else {}
+    stamp |= {"completed_at": patched["updated_at"]} if "completed" in changed else {}
     assert patched == task | named(changed) | stamp == get(mount, alice, task["id"])
     assert (patched["updated_at"] > task["updated_at"]) is bool(changed)
 

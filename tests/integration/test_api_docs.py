@@ -94,7 +94,7 @@ def test_the_javascript_pages_and_tells_errors_on_every_mount(
 def test_no_block_is_of_a_kind_that_is_not_run(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     fences = FENCE.findall(text)
-    assert set(fences[::2]) == {"console", "js"}
+    assert set(fences[::2]) == {"console", "js", "ts"}
     assert set(fences[1::2]) == {""}
     # The driver knows these; whoever adds one has to try it there too.
     assert re.findall(r"^export async function (\w+)", text, re.MULTILINE) == ["allTasks", "check"]

@@ -29,6 +29,7 @@ ELSEWHERE = {"auth-server.mjs", "schema.d.ts"}
 ABOUT_OTHERS = ("better-auth.md", "other-backends.md")
 FOREIGN = {
     "encodeURIComponent",
+    "toISOString",
     "json_agg",
     "log_min_error_statement",
     "pool_pre_ping",
