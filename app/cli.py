@@ -12,10 +12,10 @@ from flask.cli import AppGroup
 
 from .auth.tokens import InvalidToken, TokenVerifier, is_user_id, sign
 from .config import Settings
+from .maintenance.backfill import backfill
+from .maintenance.purge import purge
+from .maintenance.samples import create_samples
 from .openapi.document import openapi_document
-from .tasks.backfill import backfill
-from .tasks.purge import purge
-from .tasks.samples import create_samples
 
 WELCOME = """
 The Tasks API runs on {address} (Ctrl-C stops it).

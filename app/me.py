@@ -5,9 +5,9 @@ from flask import Blueprint, Response, g, jsonify
 
 from .db.database import read_one, run_transaction
 from .db.models import User, utc
+from .maintenance.purge import delete_forgotten
 from .parsing import parse_query
-from .tasks.purge import delete_forgotten
-from .tasks.statements import THIS_USER
+from .tasks.clauses import THIS_USER
 from .validation import NO_QUERY
 
 FIND_USER = sa.select(

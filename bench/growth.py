@@ -350,8 +350,8 @@ def main() -> int:
             "One client. Milliseconds, median (minimum to maximum) of the rounds, and the ratio to the first "
             "row. The second row is another user of the same kind: its difference is noise.",
             growth_table(times),
-            "row. The second row is another user of the same kind: what differs there is noise.",
-            "are completed, 1 % are urgent; `rare` is the tag of 5 %, and no task contains `nothing`.",
+            "Orders and filters: milliseconds, as above. Half of the tasks have a due date and a position, "
+            "a fifth are completed, 1 % are urgent; `rare` is the tag of 5 %; no task contains `nothing`.",
             list_table(list_times),
             "`EXPLAIN (ANALYZE, BUFFERS)` of the statements for the user with 100,000 tasks:",
             plan_table(plans),

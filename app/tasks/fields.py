@@ -8,6 +8,7 @@ from marshmallow import ValidationError, fields, validate
 
 from ..contracts import CONTRACTS, Contract
 from ..db.models import PRIORITIES, Task, utc
+from ..due_dates import DUE_DATE, DueDate
 from ..errors import field_error
 from ..limits import MAX_DESCRIPTION, MAX_POSITION, MAX_TAG, MAX_TAGS, MAX_TITLE
 from ..validation import (
@@ -21,7 +22,6 @@ from ..validation import (
     refuse_control,
     refuse_nul,
 )
-from .due_dates import DUE_DATE, DueDate
 
 # JSON Schema patterns (ECMA-262) for the document.
 NO_NUL = r"^[^\u0000]*$"

@@ -5,13 +5,13 @@ from typing import Any
 
 from marshmallow import ValidationError, post_load, validates_schema
 
+from ..due_dates import DueDate
 from ..errors import field_error
 from ..limits import DEFAULT_CHANGES, DEFAULT_PAGE, MAX_CHANGES, MAX_PAGE, MAX_SEARCH, MAX_TAGS
+from ..sync import MAX_SINCE
 from ..validation import BoundedInteger, Choice, Length, QueryBoolean, QuerySchema, Text, TextList, refuse_nul
-from .due_dates import DueDate
 from .fields import NO_NUL, RANKS, tag_field
 from .lists import SORTS, Cursor, Filters
-from .sync import MAX_SINCE
 
 CURSOR = "The `next_cursor` of the previous page, or the `cursor` of its `Link`; send the same filters."
 STATUSES = {"all": None, "pending": False, "active": False, "completed": True}

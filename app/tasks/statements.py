@@ -1,6 +1,5 @@
 """The statements on tasks, bound to their owner and built once, the same on both databases."""
 
-import operator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,31 +8,25 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ..contracts import Contract
 from ..db.database import KEPT_STATEMENTS
-from ..db.models import List, Task, User, any_of, has_all, utc
+from ..db.models import List, Task, User, any_of
+from .clauses import (
+    FOLDED,
+    FORGOTTEN,
+    LIMIT,
+    LIVE,
+    OWNED,
+    OWNER,
+    OWNER_REV,
+    TASK_KEY,
+    THIS_USER,
+    TRASHED,
+    VERSION,
+)
 from .fields import task_fields
-from .lists import SORT_KEY, Cursor, Filters, Sort
+from .pages import page, with_owner
 
 Columns = list[sa.ColumnElement[Any]]
 
-THIS_USER = User.id == sa.bindparam("owner")
-# Grows with each write and with each purge, whose tasks may be older than others purged before.
-VERSION = (User.rev + User.purge_count).label("version")
-OWNER = (
-    User.rev.label("owner_rev"),
-    User.purged_rev.label("purged_rev"),
-    User.purge_count.label("purge_count"),
-)
-OWNER_REV = sa.select(User.rev).where(THIS_USER).scalar_subquery()
-FORGOTTEN_REV = sa.select(User.forgotten_rev).where(THIS_USER).scalar_subquery()
-
-LIMIT: Any = sa.bindparam("limit")
-OWNED_ROWS = Task.user_id == sa.bindparam("owner")
-# Rows that wait to be deleted after their owner asked to be forgotten.
-FORGOTTEN = (OWNED_ROWS, Task.rev <= FORGOTTEN_REV)
-OWNED = sa.and_(OWNED_ROWS, Task.rev > FORGOTTEN_REV)
-TASK_KEY = (OWNED, Task.id == sa.bindparam("task_id"))
-LIVE = Task.deleted_at.is_(None)
-TRASHED = Task.deleted_at.is_not(None)
 # The revs that If-Match names; null stands for any.
 REVS = sa.bindparam("revs", type_=List())
 REV_MATCHES = sa.or_(REVS.is_(None), any_of(Task.rev, REVS))
@@ -62,8 +55,6 @@ SETTABLE = (
     Task.tags,
     Task.position,
 )
-# What follows from it.
-FOLDED = {Task.title: Task.title_folded, Task.description: Task.description_folded}
 
 
 def fold(text: str | None) -> str | None:
@@ -82,22 +73,6 @@ TOGGLED = {
     "completed_at": sa.case((Task.completed, None), else_=NOW),
 }
 STAMP = {"rev": OWNER_REV, "updated_at": NOW}
-
-PATTERN: Any = sa.bindparam("search")
-CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
-    "completed": Task.completed == sa.bindparam("completed"),
-    "priority": Task.priority == sa.bindparam("priority"),
-    "tags": has_all(Task.tags, sa.bindparam("tags", type_=Task.tags.type)),
-    "due_after": Task.due_date >= sa.bindparam("due_after"),
-    "due_before": Task.due_date < sa.bindparam("due_before"),
-    "search": sa.or_(
-        *(
-            # Old code leaves the folded text null.
-            sa.func.coalesce(folded, sa.func.lower(column)).like(PATTERN, escape="/")
-            for column, folded in FOLDED.items()
-        )
-    ),
-}
 
 
 class Write(NamedTuple):
@@ -194,66 +169,6 @@ def look(columns: Columns, conditions: list[Any]) -> sa.Select[Any]:
     return sa.select(*columns, TRASHED.label("deleted"), sa.and_(*conditions).label("applicable")).where(
         *TASK_KEY
     )
-
-
-class Shape(NamedTuple):
-    """What the statement of a page depends on.
-
-    `filters` are the names of those that are set. The page is the `first`, or it comes `after` a task with a
-    value to sort by, or `after_none`, a task without one.
-    """
-
-    order: Sort
-    descending: bool
-    trash: bool
-    filters: tuple[str, ...]
-    start: str
-
-    @classmethod
-    def of(cls, filters: Filters, after: Cursor | None) -> "Shape":
-        """The shape of the page of a list that a cursor leads to."""
-        start = "first" if after is None else "after_none" if after.key is None else "after"
-        return cls(filters.order, filters.descending, filters.trash, tuple(filters.values()), start)
-
-
-def page(columns: Columns, shape: Shape) -> sa.Select[Any]:
-    """One page of a list; in either direction, tasks without a value to sort by come last."""
-    order, column = shape.order, shape.order.column
-    direction, beyond = (sa.desc, operator.lt) if shape.descending else (sa.asc, operator.gt)
-    after_key = sa.bindparam("after_key", type_=column.type)
-    after_id = sa.bindparam("after_id", type_=Task.id.type)
-    conditions = [OWNED, TRASHED if shape.trash else LIVE, *(CONDITIONS[name] for name in shape.filters)]
-    if order.field == SORT_KEY:
-        key = utc(column) if isinstance(column.type, sa.DateTime) else column
-        columns = [*columns, key.label(SORT_KEY)]
-
-    def part(by: tuple[Any, ...], *more: Any) -> sa.Select[Any]:
-        return sa.select(*columns).where(*conditions, *more).order_by(*map(direction, by)).limit(LIMIT)
-
-    behind = (
-        [beyond(sa.tuple_(column, Task.id), sa.tuple_(after_key, after_id))] if shape.start == "after" else []
-    )
-    if not order.nullable:
-        return with_owner(part((column, Task.id), *behind))
-    if shape.start == "after_none":
-        return with_owner(part((Task.id,), column.is_(None), beyond(Task.id, after_id)))
-    # Two scans that each end after a page: an index serves ORDER BY … NULLS LAST in one direction only. The
-    # second scan runs only if the first fills no page.
-    valued = part((column, Task.id), column.is_not(None), *behind).cte("valued")
-    has_room = sa.select(sa.func.count()).select_from(valued).scalar_subquery() < LIMIT
-    missing = part((Task.id,), column.is_(None), has_room).subquery("missing")
-    both = sa.union_all(sa.select(valued), sa.select(missing)).subquery("both")
-    key = both.c[SORT_KEY]
-    return with_owner(
-        sa.select(both).order_by(key.is_(None), direction(key), direction(both.c.id)).limit(LIMIT)
-    )
-
-
-def with_owner(tasks: sa.Select[Any], owner: tuple[Any, ...] = (VERSION,)) -> sa.Select[Any]:
-    """The tasks beside columns of their owner, from one snapshot; one row even where there is no task."""
-    # A join to one row without a condition is a loop, which keeps the tasks in their order.
-    found = tasks.subquery("found")
-    return sa.select(*found.c, *owner).select_from(User).outerjoin(found, sa.true()).where(THIS_USER)
 
 
 def kept_claim(name: str) -> Any:

@@ -15,18 +15,10 @@ from ..auth.tokens import TokenUser
 from ..db.database import Record, read, read_one, run_transaction
 from ..db.models import MEDIUM
 from ..errors import Problem
+from .clauses import FOLDED, OWNER
 from .lists import SORT_KEY, Cursor, Filters
-from .statements import (
-    DELETE_FORGOTTEN_TASK,
-    FIND_VERSION,
-    FOLDED,
-    OWNER,
-    SETTABLE,
-    Shape,
-    TaskStatements,
-    Write,
-    fold,
-)
+from .pages import Shape
+from .statements import DELETE_FORGOTTEN_TASK, FIND_VERSION, SETTABLE, TaskStatements, Write, fold
 
 Revs = Collection[int] | None
 # How often a write is tried while others come between it and the look at what it found.

@@ -8,14 +8,14 @@ from flask import Blueprint, Response, g, jsonify, request
 from ..contracts import Contract
 from ..db.database import Record
 from ..errors import Problem, field_error, not_found, validation_problem
+from ..etags import if_match_revs, if_none_match_matches, list_etag, task_etag
 from ..parsing import JSON, MERGE_PATCH, has_body, parse_body, parse_query
+from ..sync import SyncToken
 from ..validation import NO_QUERY, parse_uuid
-from .etags import if_match_revs, if_none_match_matches, list_etag, task_etag
 from .queries import ChangesQuery, ListQuery
 from .schemas import CompletionSchema, changes_schema, creation_schema
 from .statements import TaskStatements
 from .store import Revs, TaskStore, WriteResult
-from .sync import SyncToken
 
 
 def tasks_blueprint(contract: Contract) -> Blueprint:

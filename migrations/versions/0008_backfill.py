@@ -6,7 +6,7 @@ Revises: 0007
 
 from alembic import op
 
-from app.tasks.backfill import backfill
+from app.maintenance.backfill import backfill
 
 revision = "0008"
 down_revision = "0007"

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.tasks.purge import purge
+from app.maintenance.purge import purge
 from tests.contract.expect import (
     V1,
     complete,

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.tasks.purge import purge
+from app.maintenance.purge import purge
 from tests.conftest import TOUCHES_TASKS
 from tests.contract.expect import (
     NEVER_WAS,

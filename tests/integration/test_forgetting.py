@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from app import me
 from app.extensions import db
-from app.tasks import purge
+from app.maintenance import purge
 from tests.contract.expect import API, create
 from tests.people import Person
 
@@ -102,7 +102,7 @@ def test_tasks_are_deleted_in_batches_and_others_write_between_them(
         left.append(rows(app))
         create(API, bob)
 
-    monkeypatch.setattr("app.tasks.purge.time.sleep", write_between)
+    monkeypatch.setattr("app.maintenance.purge.time.sleep", write_between)
     assert alice.delete("/api/me").status_code == 204
     assert left == [3, 1, 0]
     assert len(bob.get("/api/tasks").get_json()) == 3

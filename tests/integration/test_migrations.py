@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app import create_app
 from app.extensions import db
-from app.tasks import backfill
+from app.maintenance import backfill
 from tests.people import Person
 from tests.postgres import scratch_database
 

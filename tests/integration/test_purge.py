@@ -11,7 +11,7 @@ from app import create_app
 from app.db.models import Task
 from app.db.timeouts import clear_timeouts
 from app.extensions import db
-from app.tasks.purge import purge
+from app.maintenance.purge import purge
 from tests.contract.expect import API, create, rev, statements
 from tests.people import Person
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from app.tasks.purge import purge
+from app.maintenance.purge import purge
 from tests.mounts import MOUNTS, Mount
 from tests.people import Person
 

@@ -8,8 +8,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.db.database import read_one
+from app.maintenance.purge import purge
 from app.tasks import store
-from app.tasks.purge import purge
 from tests.people import Person
 
 ID = "5b0a3c1e-8f1d-4d7a-9c55-0d3f6f0c9e21"

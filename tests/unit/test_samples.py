@@ -13,7 +13,7 @@ from flask_migrate import upgrade
 
 from app import create_app
 from app.extensions import db
-from app.tasks.samples import SAMPLES, sample_task
+from app.maintenance.samples import SAMPLES, sample_task
 from tests.people import Person
 
 

@@ -14,9 +14,11 @@ from sqlalchemy.sql.dml import Delete, Insert, Update
 from app import me
 from app.contracts import CONTRACTS
 from app.db.models import Task, User
-from app.tasks import backfill, purge, statements
+from app.maintenance import backfill, purge
+from app.tasks import clauses, statements
 from app.tasks.lists import FILTERS, SORTS, TRASH
-from app.tasks.statements import Shape, TaskStatements, Write
+from app.tasks.pages import Shape
+from app.tasks.statements import TaskStatements, Write
 
 OWNERS = {"tasks": Task.__table__.c.user_id, "users": User.__table__.c.id}
 # Runs over all users, one statement for each page of them: the purge, which is no request.
@@ -126,7 +128,7 @@ def test_the_statement_of_a_page_is_built_once_and_few_are_kept() -> None:
         sa.select(Task.id).where(Task.id == sa.bindparam("owner")),
         sa.select(Task.id).where((Task.user_id == sa.bindparam("owner")) | (Task.rev > 0)),
         sa.select(Task.id).where(Task.user_id == sa.select(User.id).scalar_subquery()),
-        sa.select(User.id).where(statements.THIS_USER).join(Task, sa.true()),
+        sa.select(User.id).where(clauses.THIS_USER).join(Task, sa.true()),
         sa.update(Task).values(title="").where(Task.rev == 1),
         sa.delete(User),
         sa.insert(User).values(id="alice"),

@@ -5,8 +5,8 @@ import re
 
 from flask import request
 
-from ..errors import Problem
-from ..limits import MAX_IF_MATCH
+from .errors import Problem
+from .limits import MAX_IF_MATCH
 
 ENTITY_TAG = re.compile(r'(W/)?"([!\x23-\x7e\x80-\xff]*)"')
 # RFC 9110, section 5.6.3; Python's strip() alone would remove NEL and NBSP too.

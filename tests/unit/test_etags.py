@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from app.errors import Problem
-from app.tasks.etags import if_match_revs, if_none_match_matches, list_etag, task_etag
+from app.etags import if_match_revs, if_none_match_matches, list_etag, task_etag
 
 app = Flask(__name__)
 UNQUOTED = 'If-Match: holds no entity tag; send the ETag of a response with its quotes, as in "42".'

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from ..db.database import Record, read
 from ..db.models import Task
 from ..extensions import db
+from ..tasks.clauses import LIMIT, OWNED_ROWS
+from ..tasks.statements import fold
 from .purge import each_user
-from .statements import LIMIT, OWNED_ROWS, fold
 
 BATCH = 500
 TEXTS = (Task.title, Task.description, Task.title_folded, Task.description_folded)

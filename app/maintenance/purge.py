@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ..db.database import Record, read, run_transaction
 from ..db.models import Task, User
-from .statements import FORGOTTEN, OWNED, THIS_USER
+from ..tasks.clauses import FORGOTTEN, OWNED, THIS_USER
 
 BATCH = 1000
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from ..auth.tokens import TokenUser
 from ..contracts import CONTRACTS
 from ..db.database import Record
-from .schemas import creation_schema
-from .statements import TaskStatements
-from .store import TaskStore
+from ..tasks.schemas import creation_schema
+from ..tasks.statements import TaskStatements
+from ..tasks.store import TaskStore
 
 
 class Sample(NamedTuple):

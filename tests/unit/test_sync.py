@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.tasks.sync import FIRST_SYNC, MAX_SINCE, PURGES, SyncToken
+from app.sync import FIRST_SYNC, MAX_SINCE, PURGES, SyncToken
 
 REVS = [0, 1, 2, 1000, 2**31, 2**32 - 1]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from ..errors import field_error
-from ..validation import Text
+from .errors import field_error
+from .validation import Text
 
 DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
