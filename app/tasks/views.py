@@ -140,7 +140,7 @@ class TaskViews:
         return self._task(self._written(self._store.toggle(parse_uuid(id), revs), revs))
 
     def complete_task(self, id: str) -> Response:
-        """Set a task's completion, or toggle it if the body is empty or `{}`."""
+        """Set a task's completion, or toggle it if the body is empty or {}."""
         self._refuse_query()
         changes = parse_body(self._completion, self._contract.invalid_status) if has_body() else {}
         return self._update(id, changes) if changes else self.toggle_task(id)
