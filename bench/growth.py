@@ -23,7 +23,7 @@ import psycopg2
 from flask import Flask
 
 from app import create_app
-from bench.captured import Sent, ask, watch
+from bench.captured import ask, watch
 from bench.report import spread, table, write_part
 from bench.seed import FIRST, Users, fill, migrate, task_id, user_id
 from bench.servers import serve
@@ -43,6 +43,7 @@ INSERT_IDLE = (
 SLOW = re.compile(r"\bSort\b|Seq Scan|Bitmap|Rows Removed by \w+(?: \w+)*: \d+|Hash|Materialize")
 
 
+SECOND_STATEMENT = re.compile("; (?=(?:INSERT INTO|UPDATE) tasks )")
 FILTERS = (
     "",
     "&completed=true",
@@ -111,8 +112,12 @@ class Client:
 
     def get(self, path: str, headers: dict[str, str]) -> tuple[int, bytes, str]:
         """Send a GET; return status, body and entity tag."""
-        self._connection.request("GET", path, headers=self._headers | headers)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request("GET", path, headers=self._headers | headers)
+            answer = self._connection.getresponse()
+        except http.client.RemoteDisconnected:
+            # Idle for longer than the service keeps a connection; the next request opens another one.
+            return self.get(path, headers)
         return answer.status, answer.read(), answer.headers.get("ETag", "")
 
 
@@ -214,7 +219,7 @@ def list_table(times: dict[tuple[str, str], list[float]]) -> str:
     return table(["query", *places], rows)
 
 
-def statements(app: Flask, owner: Owner) -> dict[str, Sent]:
+def statements(app: Flask, owner: Owner) -> dict[str, str]:
     """The statements that each request sends for the user with the most tasks, by name."""
     middle, other = (f"/v1/tasks/{task_id(owner.number, FIRST + n)}" for n in (50_000, 50_001))
     # Delete three completed tasks, and others.
@@ -244,7 +249,7 @@ def statements(app: Flask, owner: Owner) -> dict[str, Sent]:
         ("DELETE", other, None),
         ("POST", f"{other}/restore", None),
     )
-    found: dict[str, Sent] = {}
+    found: dict[str, str] = {}
     for method, path, body in asked:
         request = owner.request(method, path, body)
         _collect(app, f"{method} {path}", request, found)
@@ -253,28 +258,30 @@ def statements(app: Flask, owner: Owner) -> dict[str, Sent]:
     return found
 
 
-def _collect(app: Flask, name: str, request: bytes, found: dict[str, Sent]) -> None:
+def _collect(app: Flask, name: str, request: bytes, found: dict[str, str]) -> None:
     with watch() as sent:
         answer = ask(app, request)
     if answer.status_code >= 300:
         raise RuntimeError(f"{name}: {answer.get_data(as_text=True)}")
     name = re.sub(r"0{8}-[-0-9]+", "{id}", re.sub("cursor=.*", "cursor=…", name))
-    for number, statement in enumerate(sent):
-        text = statement.text
+    # A write is a message of two statements.
+    texts = [text for statement in sent for text in re.split(SECOND_STATEMENT, statement.text)]
+    for number, text in enumerate(texts):
         if answer.status_code == 201 and answer.json:
             # EXPLAIN runs the statement again, and an existing id would take another path.
             text = text.replace(answer.json["task"]["id"], str(uuid.uuid4()))
-        found.setdefault(f"{name}, {number + 1} of {len(sent)}", statement._replace(text=text))
+        found.setdefault(f"{name}, {number + 1} of {len(texts)}", text)
 
 
-def explain(url: str, found: dict[str, Sent]) -> dict[str, list[str]]:
-    """Explain each statement in a transaction that is rolled back."""
+def explain(url: str, found: dict[str, str]) -> dict[str, list[str]]:
+    """Explain the statements of each request in a transaction that is rolled back."""
     plans = {}
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         for name, statement in found.items():
-            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement.text.replace('%', '%%')}")
+            if ", 1 of " in name:
+                connection.rollback()
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {statement}")
             plans[name] = [line for (line,) in cursor.fetchall()]
-            connection.rollback()
     return plans
 
 
@@ -351,7 +358,7 @@ def main() -> int:
             "One client. Milliseconds, median (minimum to maximum) of the rounds, and the ratio to the first "
             "row. The second row is another user of the same kind: its difference is noise.",
             growth_table(times),
-            "Orders and filters: milliseconds, as above. Half of the tasks have a due date and a position, a fifth "
+            "Orders and filters, in milliseconds. Half of the tasks have a due date and a position, a fifth "
             "are completed, 1 % are urgent; `rare` is the tag of 5 %, and no task contains `nothing`.",
             list_table(list_times),
             "`EXPLAIN (ANALYZE, BUFFERS)` of the statements for the user with 100,000 tasks:",
