@@ -1,6 +1,7 @@
 """Fills in what code without the planning fields leaves null or out of date, user by user and in batches."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,9 +14,10 @@ from .purge import each_user
 
 BATCH = 500
 TEXTS = (Task.title, Task.description, Task.title_folded, Task.description_folded)
+AFTER: Any = sa.bindparam("after", type_=Task.id.type)
 NEXT_TASKS = (
     sa.select(Task.id, Task.rev, *TEXTS, Task.completed, Task.completed_at)
-    .where(OWNED_ROWS, Task.id > sa.bindparam("after", type_=Task.id.type))
+    .where(OWNED_ROWS, sa.or_(AFTER.is_(None), Task.id > AFTER))
     .order_by(Task.id)
     .limit(LIMIT)
 )
@@ -30,7 +32,7 @@ def backfill(batch: int = BATCH) -> int:
 
 
 def _batches(owner: str, batch: int) -> Iterator[list[Record]]:
-    after = "00000000-0000-0000-0000-000000000000"
+    after = None
     while tasks := read(NEXT_TASKS, {"owner": owner, "after": after, "limit": batch}).records():
         yield tasks
         after = tasks[-1]["id"]

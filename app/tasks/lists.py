@@ -38,10 +38,10 @@ class Sort(NamedTuple):
         if isinstance(self.column.type, sa.DateTime):
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
         if isinstance(self.column.type, sa.SmallInteger):
-            if value not in range(len(PRIORITIES)):
+            if type(value) is not int or value not in range(len(PRIORITIES)):
                 raise ValueError("not a rank")
-        elif "\0" in value:
-            raise ValueError("a NUL character")
+        elif not isinstance(value, str) or "\0" in value:
+            raise ValueError("not a text")
         return value
 
 

@@ -1,12 +1,13 @@
 """Lists that are filtered, searched and sorted: what they show, in which order, and what they refuse."""
 
+import base64
 import re
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.contract.expect import create, each_mount, expect_invalid
+from tests.contract.expect import API, create, each_mount, expect_invalid
 from tests.contract.test_lists import BAD_CURSOR, cursor_of, next_of
 from tests.mounts import Mount
 from tests.people import Person
@@ -291,6 +292,23 @@ def test_a_cursor_goes_with_its_own_filters_and_order_alone(mount: Mount, alice:
                 assert response.status_code == 200, sent_with
             else:
                 expect_invalid(response, mount, "parameter", "cursor", "invalid", BAD_CURSOR)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize(
+    "key",
+    [b"[]", b"{}", b"true", b"1.5", b"-1", b"9" * 30, b'"\\u0000"', b'["a"]', b'"x', b"", b"NaN"],
+    ids=repr,
+)
+def test_a_forged_sort_key_is_refused(sort: str, key: bytes, alice: Person) -> None:
+    for _ in range(2):
+        alice.post(
+            "/api/tasks", {"title": "x", "due_date": "2026-02-05", "position": "a0", "completed": True}
+        )
+    packed = base64.urlsafe_b64decode(cursor_of(alice.get(f"/api/tasks?sort={sort}&limit=1")) + "==")
+    forged = base64.urlsafe_b64encode(key + packed[-24:]).decode()
+    response = alice.get(f"/api/tasks?sort={sort}&cursor={forged}")
+    expect_invalid(response, API, "parameter", "cursor", "invalid", BAD_CURSOR)
 
 
 def test_other_words_for_the_same_list_take_its_cursor(alice: Person) -> None:

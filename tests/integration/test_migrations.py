@@ -206,8 +206,8 @@ def test_backfill_goes_through_all_tasks_and_leaves_those_written_meanwhile(
     alice = Person(empty_app.test_client(), secret, "alice")
     with empty_app.app_context():
         upgrade()
-        for number in range(1, 8):
-            insert_old_task(number, f"Ä{number}")
+        for number in range(7):
+            insert_old_task(number, f"Ä{number + 1}")
         fill = backfill._fill
 
         def write_first(owner: str, tasks: list[Any]) -> int:

@@ -118,7 +118,7 @@ def test_every_statement_is_looked_at() -> None:
 def test_the_statement_of_a_page_is_built_once_and_few_are_kept() -> None:
     built = TaskStatements(CONTRACTS[0]).page
     assert built(SHAPES[0]) is built(SHAPES[0])
-    assert built.cache_info().maxsize == 500
+    assert built.cache_info().maxsize == 200
 
 
 @pytest.mark.parametrize(
