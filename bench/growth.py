@@ -43,7 +43,6 @@ INSERT_IDLE = (
 SLOW = re.compile(r"\bSort\b|Seq Scan|Bitmap|Rows Removed by \w+(?: \w+)*: \d+|Hash|Materialize")
 
 
-SECOND_STATEMENT = re.compile("; (?=(?:INSERT INTO|UPDATE) tasks )")
 FILTERS = (
     "",
     "&completed=true",
