@@ -1,4 +1,4 @@
-"""The TypeScript of docs/clients.md and docs/api.md stands in the file that `make client` compiles and runs."""
+"""The TypeScript of two pages stands in the file that `make client` compiles and runs."""
 
 import re
 from pathlib import Path
