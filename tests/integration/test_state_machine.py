@@ -19,7 +19,16 @@ picks = st.integers(0, 11)
 titles = st.sampled_from(["milk", "tea", "ü😀"])
 texts = st.sampled_from([None, "", "green"])
 matches = st.sampled_from(["none", "none", "current", "stale", "any"])
-fields = st.fixed_dictionaries({}, optional={"title": titles, "text": texts, "completed": st.booleans()})
+plans = {
+    "priority": st.sampled_from(["low", "medium", "urgent"]),
+    "due_date": st.sampled_from([None, "2026-12-01", "2026-12-01T09:00:00Z"]),
+    "tags": st.sampled_from([[], ["home"], ["home", "ü"]]),
+    "position": st.sampled_from([None, "a0"]),
+}
+fields = st.fixed_dictionaries(
+    {}, optional={"title": titles, "text": texts, "completed": st.booleans()} | plans
+)
+UNPLANNED = {"priority": "medium", "due_date": None, "tags": [], "position": None}
 IDS = [str(uuid.UUID(int=n + 1)) for n in range(6)]
 
 
@@ -72,6 +81,7 @@ class Machine(RuleBasedStateMachine):
     def check_task(self, mount: Mount, task_id: str, answer: dict[str, Any]) -> None:
         found = {name: answer[mount.text_field if name == "text" else name] for name in self.tasks[task_id]}
         assert (answer["id"], found) == (task_id, self.tasks[task_id])
+        assert (answer["completed_at"] is not None) == answer["completed"]
 
     def write(
         self, mount: Mount, task_id: str, match: str, method: str, rest: str, there: bool, body: Any = None
@@ -111,7 +121,7 @@ class Machine(RuleBasedStateMachine):
             self.wrote_nothing(mount)
         else:
             assert response.status_code == 201, response.text
-            self.tasks[task_id] = {"title": title, "text": None, "completed": completed}
+            self.tasks[task_id] = {"title": title, "text": None, "completed": completed} | UNPLANNED
             self.created.append(task_id)
             self.wrote(task_id)
         self.check_task(mount, task_id, mount.task(response))
