@@ -19,16 +19,16 @@ picks = st.integers(0, 11)
 titles = st.sampled_from(["milk", "tea", "ü😀"])
 texts = st.sampled_from([None, "", "green"])
 matches = st.sampled_from(["none", "none", "current", "stale", "any"])
-plans = {
+plans: dict[str, st.SearchStrategy[Any]] = {
     "priority": st.sampled_from(["low", "medium", "urgent"]),
     "due_date": st.sampled_from([None, "2026-12-01", "2026-12-01T09:00:00Z"]),
     "tags": st.sampled_from([[], ["home"], ["home", "ü"]]),
     "position": st.sampled_from([None, "a0"]),
 }
 fields = st.fixed_dictionaries(
-    {}, optional={"title": titles, "text": texts, "completed": st.booleans()} | plans
+    {}, optional=plans | {"title": titles, "text": texts, "completed": st.booleans()}
 )
-UNPLANNED = {"priority": "medium", "due_date": None, "tags": [], "position": None}
+UNPLANNED: dict[str, Any] = {"priority": "medium", "due_date": None, "tags": [], "position": None}
 IDS = [str(uuid.UUID(int=n + 1)) for n in range(6)]
 
 
