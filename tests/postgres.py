@@ -35,6 +35,8 @@ PROVOKED = re.compile(
     "|canceling statement due to (statement|lock) timeout"
     "|terminating connection due to administrator command"
     '|new row for relation "users" violates check constraint "ck_users_(email_format|name_length)"'
+    # A start on a database that is not migrated.
+    r'|relation "users" does not exist at character \d+'
 )
 PROBLEM = re.compile(r"^[\d-]+ \S+ \w+ \[\d+\] (?:WARNING|ERROR|FATAL|PANIC):  (.*)", re.MULTILINE)
 SETTINGS = (
