@@ -51,7 +51,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         # werkzeug silently truncates a body of unknown length; one byte more lets parsing.py refuse it.
         MAX_CONTENT_LENGTH=MAX_BODY + 1,
         PROPAGATE_EXCEPTIONS=False,
-        DOCS=settings.docs,
+        DOCS=settings.docs == "on",
     )
     # Never redirect: a trailing slash makes no difference, and a double slash is 404.
     app.url_map.strict_slashes = False

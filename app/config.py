@@ -2,43 +2,67 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 from dotenv import dotenv_values
-from jwt.algorithms import HMACAlgorithm
-from jwt.exceptions import InvalidKeyError
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from jwt import algorithms, exceptions
+from sqlalchemy import URL, exc, make_url
 
 ROOT = Path(__file__).parent.parent
-# Read from the file: the application is not installed as a package.
-VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-# An exact origin (RFC 6454, section 6.2), not a pattern, which flask-cors would accept.
-ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 SECRETS = ("BETTER_AUTH_SECRET", "JWT_SECRET_KEY")
 KEY_SETS = ("BETTER_AUTH_URL", "JWT_JWKS_URL")
-ANY_AUDIENCE = ("*",)
-ON_OFF = ("on", "off")
-METRICS = ("local", "on", "off")
-LOG_USER = ("hash", "plain", "off")
-SERVERS = ("gunicorn", "granian")
+THREADS = 6
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class ConfigError(click.ClickException):
-    """A missing or invalid setting; the message begins with its name.
-
-    As an exception of click, it is one line in the output of every `flask` command.
-    """
+    """A missing or invalid setting, named first; click prints it as one line in every `flask` command."""
 
 
-@dataclass(frozen=True)
+def _number(name: str, default: int, low: int, high: int) -> Any:
+    """A setting that is a whole number from `low` to `high`."""
+
+    def read(env: Mapping[str, str]) -> int:
+        text = env.get(name) or str(default)
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+            raise ConfigError(f"{name}: must be a whole number from {low} to {high}.")
+        return int(text)
+
+    return field(metadata={"read": read})
+
+
+def _choice(name: str, *choices: str, default: str = "") -> Any:
+    """A setting that is one of some words in any letter case, by default the first."""
+
+    def read(env: Mapping[str, str]) -> str:
+        given = (env.get(name) or default or choices[0]).lower()
+        value = next((choice for choice in choices if choice.lower() == given), None)
+        if value is None:
+            raise ConfigError(f"{name}: must be one of {', '.join(choices)}.")
+        return value
+
+    return field(metadata={"read": read})
+
+
+def _words(name: str, pattern: str, what: str, *default: str) -> Any:
+    """A setting that lists words of a pattern, separated by commas or spaces."""
+
+    def read(env: Mapping[str, str]) -> tuple[str, ...]:
+        words = tuple(env.get(name, "").replace(",", " ").split()) or default
+        if not all(re.fullmatch(pattern, word) for word in words):
+            raise ConfigError(f"{name}: must list {what}.")
+        return words
+
+    return field(metadata={"read": read})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings. Sizes are counts; times are in seconds unless the name has another unit."""
 
@@ -47,29 +71,36 @@ class Settings:
     # Either the shared secret or the address of the key set; the other one is empty.
     secret: str = field(repr=False)
     jwks_url: str
-    user_id_claims: tuple[str, ...]
     # All accepted spellings; empty if the claim is not checked.
     issuers: tuple[str, ...]
     audiences: tuple[str, ...]
-    access_token_expire_minutes: int
-    cors_origins: tuple[str, ...]
-    pool_size: int
-    max_overflow: int
-    pool_timeout: int
-    pool_recycle: int
-    connect_timeout: int
-    statement_timeout: int
-    lock_timeout: int
-    log_level: str
-    log_user: str
-    docs: bool
-    metrics: str
-    trash_days: int
-    server: str
+    user_id_claims: tuple[str, ...] = _words(
+        "JWT_USER_ID_CLAIMS", r"[\w:/-]+(\.[\w:/-]+)*", "claims such as sub or user.id", "sub", "user_id"
+    )
+    # The mode decides on the algorithm, so this is only checked.
+    algorithm: str = _choice("ALGORITHM", "HS256")
+    access_token_expire_minutes: int = _number("ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1, 5_256_000)
+    # Exact origins (RFC 6454, section 6.2), not patterns, which flask-cors would accept.
+    cors_origins: tuple[str, ...] = _words(
+        "CORS_ORIGINS", r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", "origins such as https://app.example.com"
+    )
+    threads: int = _number("THREADS", THREADS, 1, 64)
+    pool_size: int = _number("DB_POOL_SIZE", THREADS, 1, 1000)
+    max_overflow: int = _number("DB_MAX_OVERFLOW", 4, 0, 1000)
+    pool_timeout: int = _number("DB_POOL_TIMEOUT", 5, 1, 60)
+    pool_recycle: int = _number("DB_POOL_RECYCLE", 300, 1, 86_400)
+    connect_timeout: int = _number("DB_CONNECT_TIMEOUT", 10, 1, 60)
+    statement_timeout: int = _number("STATEMENT_TIMEOUT", 5, 1, 60)
+    lock_timeout: int = _number("LOCK_TIMEOUT", 3, 1, 60)
+    log_level: str = _choice("LOG_LEVEL", *LOG_LEVELS, default="INFO")
+    log_user: str = _choice("LOG_USER", "hash", "plain", "off")
+    docs: str = _choice("DOCS", "on", "off")
+    metrics: str = _choice("METRICS", "local", "on", "off")
+    trash_days: int = _number("TRASH_DAYS", 30, 0, 36_500)
+    server: str = _choice("SERVER", "gunicorn", "granian")
     host: str
-    port: int
-    workers: int
-    threads: int
+    port: int = _number("PORT", 8000, 1, 65535)
+    workers: int = _number("WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1000)
     # Addresses, networks, or `*` for any.
     forwarded_allow_ips: tuple[str, ...]
 
@@ -84,51 +115,30 @@ class Settings:
 
         Raises ConfigError, which names the variable, if one is missing or invalid.
         """
-        if environ is None:
-            environ = _environment()
-        env = {name: value.strip() for name, value in environ.items()}
+        given = _environment() if environ is None else environ
+        env = {name: value.strip() for name, value in given.items()}
         secret, auth_url = _secret(env), _auth_url(env)
         jwks_url = _url(env, "JWT_JWKS_URL") or (auth_url and f"{auth_url}/api/auth/jwks")
         _check_mode(env, secret, jwks_url)
-        # Only checked: the mode decides on the algorithm.
-        _choice(env, "ALGORITHM", "HS256", ("HS256",))
         # Sign-in services write their address with and without a trailing slash.
         default = (auth_url, f"{auth_url}/") if auth_url else ()
-        threads = _integer(env, "THREADS", 6, 1, 64)
+        # A thread uses one connection at a time.
+        env["DB_POOL_SIZE"] = env.get("DB_POOL_SIZE") or env.get("THREADS", "")
         return cls(
             database_url=_database_url(env.get("DATABASE_URL") or "sqlite:///tasks.db"),
             secret=secret,
             jwks_url=jwks_url,
-            user_id_claims=_claims(env),
             issuers=(env["JWT_ISSUER"],) if env.get("JWT_ISSUER") else default,
             audiences=(env["JWT_AUDIENCE"],) if env.get("JWT_AUDIENCE") else default,
-            access_token_expire_minutes=_integer(env, "ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1, 5_256_000),
-            cors_origins=_origins(env),
-            pool_size=_integer(env, "DB_POOL_SIZE", threads, 1, 1000),
-            max_overflow=_integer(env, "DB_MAX_OVERFLOW", 4, 0, 1000),
-            pool_timeout=_integer(env, "DB_POOL_TIMEOUT", 5, 1, 60),
-            pool_recycle=_integer(env, "DB_POOL_RECYCLE", 300, 1, 86_400),
-            connect_timeout=_integer(env, "DB_CONNECT_TIMEOUT", 10, 1, 60),
-            statement_timeout=_integer(env, "STATEMENT_TIMEOUT", 5, 1, 60),
-            lock_timeout=_integer(env, "LOCK_TIMEOUT", 3, 1, 60),
-            log_level=_choice(env, "LOG_LEVEL", "INFO", LOG_LEVELS),
-            log_user=_choice(env, "LOG_USER", "hash", LOG_USER),
-            docs=_choice(env, "DOCS", "on", ON_OFF) == "on",
-            metrics=_choice(env, "METRICS", "local", METRICS),
-            trash_days=_integer(env, "TRASH_DAYS", 30, 0, 36_500),
-            server=_choice(env, "SERVER", "gunicorn", SERVERS),
             host=_host(env),
-            port=_integer(env, "PORT", 8000, 1, 65535),
-            workers=_integer(env, "WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1000),
-            threads=threads,
             forwarded_allow_ips=_proxies(env),
+            **{one.name: one.metadata["read"](env) for one in fields(cls) if one.metadata},
         )
 
 
 def _environment() -> dict[str, str]:
     """The process's environment over the literal values of `.env`, where a secret may contain `${NAME}`."""
-    file = ROOT / ".env"
-    literal, interpolated = dotenv_values(file, interpolate=False), dotenv_values(file)
+    literal, interpolated = (dotenv_values(ROOT / ".env", interpolate=replace) for replace in (False, True))
     # The `flask` command copies the file into the environment with `${NAME}` replaced; ignore those copies.
     process = {name: value for name, value in os.environ.items() if value != interpolated.get(name)}
     return {name: value for name, value in literal.items() if value is not None} | process
@@ -137,7 +147,7 @@ def _environment() -> dict[str, str]:
 def _database_url(text: str) -> URL:
     try:
         url = make_url(text)
-    except ArgumentError:
+    except exc.ArgumentError:
         # Do not repeat the text: it may hold a password.
         raise ConfigError("DATABASE_URL: is not a database URL.") from None
     except ValueError:
@@ -164,8 +174,8 @@ def _secret(env: Mapping[str, str]) -> str:
         raise ConfigError("BETTER_AUTH_SECRET: differs from JWT_SECRET_KEY; remove one of them.")
     name, secret = next(iter(given.items()))
     try:
-        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
-    except InvalidKeyError:
+        algorithms.HMACAlgorithm(algorithms.HMACAlgorithm.SHA256).prepare_key(secret)
+    except exceptions.InvalidKeyError:
         raise ConfigError(f"{name}: looks like a public key; set a secret.") from None
     except UnicodeEncodeError:
         raise ConfigError(f"{name}: is not UTF-8.") from None
@@ -218,54 +228,18 @@ def _check_mode(env: Mapping[str, str], secret: str, jwks_url: str) -> None:
                 raise ConfigError(f"{name}: must be set with JWT_JWKS_URL.")
 
 
-def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    text = env.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
-        raise ConfigError(f"{name}: must be a whole number from {low} to {high}.")
-    return int(text)
-
-
-def _choice(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    given = (env.get(name) or default).lower()
-    value = next((choice for choice in choices if choice.lower() == given), None)
-    if value is None:
-        raise ConfigError(f"{name}: must be one of {', '.join(choices)}.")
-    return value
-
-
-def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    return tuple(word for word in env.get(name, "").replace(",", " ").split() if word)
-
-
-def _claims(env: Mapping[str, str]) -> tuple[str, ...]:
-    claims = _words(env, "JWT_USER_ID_CLAIMS") or ("sub", "user_id")
-    if not all(re.fullmatch(r"[\w:/-]+(\.[\w:/-]+)*", claim) for claim in claims):
-        raise ConfigError("JWT_USER_ID_CLAIMS: must list claims such as sub or user.id.")
-    return claims
-
-
-def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
-    origins = _words(env, "CORS_ORIGINS")
-    for origin in origins:
-        if not ORIGIN.fullmatch(origin):
-            raise ConfigError("CORS_ORIGINS: must list origins such as https://app.example.com.")
-    return origins
-
-
 def _host(env: Mapping[str, str]) -> str:
-    host = env.get("HOST") or "127.0.0.1"
-    if host == "localhost":
-        return "127.0.0.1"
+    host = env.get("HOST") or "localhost"
     try:
-        return str(ip_address(host))
+        return "127.0.0.1" if host == "localhost" else str(ip_address(host))
     except ValueError:
         raise ConfigError("HOST: must be an IP address such as 127.0.0.1, 0.0.0.0 or ::.") from None
 
 
 def _proxies(env: Mapping[str, str]) -> tuple[str, ...]:
-    given = env.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
     # Only commas separate them, because gunicorn reads this variable too.
-    proxies = tuple(proxy.strip() for proxy in given.split(","))
+    given = (env.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1").split(",")
+    proxies = tuple(proxy.strip() for proxy in given)
     try:
         for proxy in set(proxies) - {"*"}:
             ip_network(proxy)

@@ -10,12 +10,13 @@ from typing import Any, TypeGuard
 import jwt
 from marshmallow import ValidationError, validate
 
-from ..config import ANY_AUDIENCE, Settings
+from ..config import Settings
 from ..errors import ERRORS
 from ..limits import MAX_EMAIL, MAX_NAME, MAX_TOKEN, MAX_USER_ID
 from .keys import Key, KeySet, SharedSecret
 
 LEEWAY_SECONDS = 10
+ANY_AUDIENCE = ("*",)
 # RFC 7519, section 3: three base64url parts.
 COMPACT_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 # Control characters and unpaired surrogates, which the database or the log cannot hold.

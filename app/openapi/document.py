@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import tomllib
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +14,7 @@ from marshmallow import Schema
 from werkzeug.routing import Rule
 
 from ..auth.hook import PUBLIC_BLUEPRINTS
-from ..config import VERSION
+from ..config import ROOT
 from ..contracts import CONTRACTS, Contract, has_error_member
 from ..errors import ERRORS
 from ..tasks.fields import READ_ONLY
@@ -77,7 +78,8 @@ class Document:
         about = {mount_tag(contract): contract.about for contract in CONTRACTS} | TAGS
         self._spec = APISpec(
             "Tasks API",
-            VERSION,
+            # From the file, because the application is not installed as a package.
+            tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"],
             "3.1.0",
             plugins=[plugin],
             info={"description": DESCRIPTION},
