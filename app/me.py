@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, g, jsonify
 
 from .db.database import read_one, run_transaction
-from .db.models import User, utc
+from .db.functions import utc
+from .db.models import User
 from .maintenance.purge import delete_forgotten
 from .parsing import parse_query
 from .tasks.clauses import THIS_USER

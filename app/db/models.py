@@ -1,140 +1,34 @@
 """The two tables. Every key begins with the owner, so that no index finds a task by its id alone."""
 
-import json
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
     ColumnElement,
     DateTime,
-    Dialect,
     ForeignKey,
     Index,
     SmallInteger,
     Text,
-    TypeDecorator,
     Uuid,
     and_,
     false,
     text,
 )
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.sql.functions import GenericFunction
 
 from ..extensions import db
 from ..limits import MAX_DESCRIPTION, MAX_EMAIL, MAX_NAME, MAX_TITLE, MAX_USER_ID
+from .functions import TextList, empty_list
 
 # By rank, which the table holds.
 PRIORITIES = ("low", "medium", "high", "urgent")
 MEDIUM = PRIORITIES.index("medium")
 # Text that sorts byte by byte, whatever the database's locale; SQLite does so by default.
 BYTEWISE = Text().with_variant(Text(collation="C"), "postgresql")
-
-
-class utc(GenericFunction[datetime]):  # noqa: N801 - an SQL function
-    """A stored time in UTC without a zone, whatever the time zone of the session."""
-
-    type = DateTime()
-    inherit_cache = True
-
-
-@compiles(utc)
-def _compile_utc(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return str(compiler.process(element.clauses, **kwargs))
-
-
-@compiles(utc, "postgresql")
-def _compile_utc_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return f"timezone('UTC', {compiler.process(element.clauses, **kwargs)})"
-
-
-class List(TypeDecorator[list[Any]]):
-    """A bound list: PostgreSQL's driver makes an array of it, SQLite gets it as JSON."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: list[Any] | None, _dialect: Any) -> str | None:
-        """The list as JSON."""
-        return None if value is None else json.dumps(value)
-
-
-class TextList(List):
-    """A column of strings: an array on PostgreSQL, JSON on SQLite."""
-
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        """The type of the column."""
-        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
-
-    def process_bind_param(self, value: list[Any] | None, dialect: Any) -> Any:
-        """The list as the column holds it."""
-        return value if dialect.name == "postgresql" else super().process_bind_param(value, dialect)
-
-    def process_result_value(self, value: Any, _dialect: Any) -> Any:
-        """The list; psycopg2 makes it of an array."""
-        return json.loads(value) if isinstance(value, str) else value
-
-
-class empty_list(GenericFunction[list[str]]):  # noqa: N801 - an SQL expression
-    """The default of a `TextList`."""
-
-    inherit_cache = True
-
-
-@compiles(empty_list, "sqlite")
-def _compile_empty_list_sqlite(_element: Any, _compiler: Any, **_kwargs: Any) -> str:
-    return "'[]'"
-
-
-@compiles(empty_list, "postgresql")
-def _compile_empty_list_postgresql(_element: Any, _compiler: Any, **_kwargs: Any) -> str:
-    return "'{}'"
-
-
-class has_all(GenericFunction[bool]):  # noqa: N801 - an SQL function
-    """Whether a `TextList` has each string of another."""
-
-    type = Boolean()
-    inherit_cache = True
-
-
-@compiles(has_all, "sqlite")
-def _compile_has_all_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
-    values, wanted = (compiler.process(clause, **kwargs) for clause in element.clauses)
-    found = f"SELECT value FROM json_each({values})"  # noqa: S608 - compiled clauses
-    return f"NOT EXISTS (SELECT value FROM json_each({wanted}) EXCEPT {found})"  # noqa: S608
-
-
-@compiles(has_all, "postgresql")
-def _compile_has_all_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
-    values, wanted = (compiler.process(clause, **kwargs) for clause in element.clauses)
-    return f"{values} @> {wanted}"
-
-
-class any_of(GenericFunction[bool]):  # noqa: N801 - an SQL function
-    """Whether a value is in a bound `List`."""
-
-    type = Boolean()
-    inherit_cache = True
-
-
-@compiles(any_of, "sqlite")
-def _compile_any_of_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
-    value, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
-    return f"{value} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - compiled clauses
-
-
-@compiles(any_of, "postgresql")
-def _compile_any_of_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
-    value, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
-    return f"{value} = ANY({values})"
 
 
 class User(db.Model):  # type: ignore[name-defined, misc]

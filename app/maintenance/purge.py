@@ -12,20 +12,18 @@ import sqlalchemy as sa
 
 from ..db.database import Record, read, run_transaction
 from ..db.models import Task, User
-from ..tasks.clauses import FORGOTTEN, OWNED, THIS_USER
+from ..tasks.clauses import FORGOTTEN, LIMIT, OWNED, THIS_USER
 
 BATCH = 1000
 
-LIST_USERS = (
-    sa.select(User.id).where(User.id > sa.bindparam("after")).order_by(User.id).limit(sa.bindparam("limit"))
-)
+LIST_USERS = sa.select(User.id).where(User.id > sa.bindparam("after")).order_by(User.id).limit(LIMIT)
 EXPIRED = (OWNED, Task.deleted_at < sa.bindparam("before", type_=Task.deleted_at.type))
 COUNT_EXPIRED = sa.select(sa.func.count().label("count")).select_from(Task).where(*EXPIRED)
 
 
 def _last_of_batch(*conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
     """The greatest rev of the next batch of tasks, oldest first; null where there is none."""
-    batch = sa.select(Task.rev).where(*conditions).order_by(Task.rev).limit(sa.bindparam("limit")).subquery()
+    batch = sa.select(Task.rev).where(*conditions).order_by(Task.rev).limit(LIMIT).subquery()
     return sa.select(sa.func.max(batch.c.rev).label("rev"))
 
 
@@ -62,7 +60,7 @@ def purge(before: datetime, *, dry_run: bool = False, batch: int = BATCH) -> Pur
             continue
         try:
             delete_forgotten(owner)
-            # In one transaction: who reads the changes sees the tombstones, or that they are gone.
+            # In one transaction, so that the changes feed has either the deletions or the raised rev.
             purged += _in_batches(LAST_EXPIRED, (RAISE_PURGED_REV, PURGE), params)
         except sa.exc.OperationalError as error:
             if error.connection_invalidated:

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 from ..db.models import Task, User
 
+Columns = list[sa.ColumnElement[Any]]
+
 THIS_USER = User.id == sa.bindparam("owner")
 # Grows with each write and with each purge, whose tasks may be older than others purged before.
 VERSION = (User.rev + User.purge_count).label("version")

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from marshmallow import ValidationError, fields, validate
 
 from ..contracts import CONTRACTS, Contract
-from ..db.models import PRIORITIES, Task, utc
+from ..db.functions import utc
+from ..db.models import MEDIUM, PRIORITIES, Task
 from ..due_dates import DUE_DATE, DueDate
 from ..errors import field_error
 from ..limits import MAX_DESCRIPTION, MAX_POSITION, MAX_TAG, MAX_TAGS, MAX_TITLE
@@ -39,7 +40,8 @@ class TaskField(NamedTuple):
 
     `name` is its name in JSON, `column` what a statement selects for it, `output` its schema in a response,
     if it is `shown`. `input` validates it in a body, under the column's name; None if a client cannot set it.
-    A field with `only_on_create` cannot be changed later.
+    A field with `only_on_create` cannot be changed later. `default` is what a new task's column holds if the
+    client does not set it, or sets it to null.
     """
 
     name: str
@@ -47,6 +49,7 @@ class TaskField(NamedTuple):
     output: fields.Field[Any]
     example: Any
     input: fields.Field[Any] | None = None
+    default: Any = None
     only_on_create: bool = False
     shown: bool = True
 
@@ -132,7 +135,7 @@ def task_fields(contract: Contract) -> tuple[TaskField, ...]:
                 metadata={"pattern": NO_NUL, "description": "Stored as sent."},
             ),
         ),
-        TaskField("completed", Task.completed, always(fields.Boolean), False, StrictBoolean()),
+        TaskField("completed", Task.completed, always(fields.Boolean), False, StrictBoolean(), default=False),
         TaskField(
             "completed_at",
             utc(Task.completed_at).label("completed_at"),
@@ -145,6 +148,7 @@ def task_fields(contract: Contract) -> tuple[TaskField, ...]:
             always(fields.String, validate=validate.OneOf(PRIORITIES)),
             "high",
             Choice(RANKS, "Null means `medium`.", allow_none=True),
+            default=MEDIUM,
         ),
         TaskField(
             "due_date",
@@ -164,6 +168,7 @@ def task_fields(contract: Contract) -> tuple[TaskField, ...]:
                 "White space around a tag is removed, and a repeated tag is stored once; null means none.",
                 allow_none=True,
             ),
+            default=[],
         ),
         TaskField(
             "position",
@@ -187,6 +192,10 @@ def task_fields(contract: Contract) -> tuple[TaskField, ...]:
     )
 
 
+# The fields that a client can change; their columns are the same on every mount.
+SETTABLE_FIELDS = tuple(
+    field for field in task_fields(CONTRACTS[0]) if field.input is not None and not field.only_on_create
+)
 # Ignored in a change, so that a client may send back a task as it received it.
 READ_ONLY = frozenset(
     field.name

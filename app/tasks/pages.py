@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from ..db.models import Task, User, has_all, utc
-from .clauses import FOLDED, LIMIT, LIVE, OWNED, THIS_USER, TRASHED, VERSION
+from ..db.functions import has_all, utc
+from ..db.models import Task, User
+from .clauses import FOLDED, LIMIT, LIVE, OWNED, THIS_USER, TRASHED, VERSION, Columns
 from .lists import SORT_KEY, Cursor, Filters, Sort
 
-Columns = list[sa.ColumnElement[Any]]
 PATTERN: Any = sa.bindparam("search")
 CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
     "completed": Task.completed == sa.bindparam("completed"),

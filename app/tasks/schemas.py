@@ -26,7 +26,7 @@ class BodySchema(Schema):
     }
 
     def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> None:
-        """For a field under the name that it has on another mount, tell its name on this one."""
+        """Name this mount's field where a body has the name that it has on another mount."""
         for name in error.messages_dict.keys() & COLUMNS.keys():
             field = self.fields.get(COLUMNS[name])
             if field and field.data_key and field.data_key != name:

@@ -8,7 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ..contracts import Contract
 from ..db.database import KEPT_STATEMENTS
-from ..db.models import List, Task, User, any_of
+from ..db.functions import List, any_of
+from ..db.models import Task, User
 from .clauses import (
     FOLDED,
     FORGOTTEN,
@@ -21,11 +22,10 @@ from .clauses import (
     THIS_USER,
     TRASHED,
     VERSION,
+    Columns,
 )
-from .fields import task_fields
+from .fields import SETTABLE_FIELDS, task_fields
 from .pages import page, with_owner
-
-Columns = list[sa.ColumnElement[Any]]
 
 # The revs that If-Match names; null stands for any.
 REVS = sa.bindparam("revs", type_=List())
@@ -45,16 +45,8 @@ def changed(column: Any) -> Any:
     return sa.func.coalesce(new(column), column)
 
 
-# What a client can set.
-SETTABLE = (
-    Task.title,
-    Task.description,
-    Task.completed,
-    Task.priority,
-    Task.due_date,
-    Task.tags,
-    Task.position,
-)
+# The columns that a client can set.
+SETTABLE = tuple(getattr(Task, field.column.key) for field in SETTABLE_FIELDS)
 
 
 def fold(text: str | None) -> str | None:

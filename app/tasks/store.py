@@ -13,9 +13,9 @@ from sqlalchemy import Executable
 
 from ..auth.tokens import TokenUser
 from ..db.database import Record, read, read_one, run_transaction
-from ..db.models import MEDIUM
 from ..errors import Problem
 from .clauses import FOLDED, OWNER
+from .fields import SETTABLE_FIELDS
 from .lists import SORT_KEY, Cursor, Filters
 from .pages import Shape
 from .statements import DELETE_FORGOTTEN_TASK, FIND_VERSION, SETTABLE, TaskStatements, Write, fold
@@ -24,11 +24,7 @@ Revs = Collection[int] | None
 # How often a write is tried while others come between it and the look at what it found.
 ATTEMPTS = 5
 # The values of a new task that the client does not set, or sets to null.
-DEFAULTS: Record = {column.key: None for column in SETTABLE} | {
-    "completed": False,
-    "priority": MEDIUM,
-    "tags": [],
-}
+DEFAULTS: Record = {field.column.key: field.default for field in SETTABLE_FIELDS}
 
 
 class WriteResult(NamedTuple):
