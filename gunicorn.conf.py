@@ -5,7 +5,6 @@ import runpy
 import shutil
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,6 @@ def settings_are_usable(log: Any) -> bool:
         log.error("%s The old workers continue.", error)
         return False
     return True
-
-
-def post_worker_init(worker: Any) -> None:
-    """Have the first worker log whether migrations are missing, while it takes requests."""
-    # The benchmark's floor has no database.
-    readiness = getattr(worker.wsgi, "extensions", {}).get("readiness")
-    if readiness and worker.age == 1:
-        threading.Thread(target=readiness.log_missing_migrations, daemon=True).start()
 
 
 def on_starting(server: Any) -> None:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound
 from .config import ROOT
 from .errors import Problem
 from .extensions import db
-from .metrics import exposition
+from .metrics import FIRST_WORKER, exposition
 
 READY_SECONDS = 2
 NO_ANSWER = "The database does not answer."
@@ -97,5 +97,8 @@ def _is_from_this_machine() -> bool:
 def init_app(app: Flask, metrics: str) -> None:
     """Register the routes; `metrics` is the setting METRICS: `local`, `on` or `off`."""
     app.config["METRICS"] = metrics
-    app.extensions["readiness"] = Readiness(app)
+    app.extensions["readiness"] = readiness = Readiness(app)
+    if FIRST_WORKER:
+        # Beside the start, because a database that is away takes its time.
+        threading.Thread(target=readiness.log_missing_migrations, daemon=True).start()
     app.register_blueprint(blueprint)

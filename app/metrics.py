@@ -44,6 +44,8 @@ if MULTIPROCESS := "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     _forget_gauges(NUMBER)
     values.ValueClass = values.MultiProcessValue(lambda: NUMBER)  # type: ignore[no-untyped-call]
 
+# Whether this process is the server's worker that does what one of them has to do.
+FIRST_WORKER = MULTIPROCESS and NUMBER == 0
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 REQUESTS = Counter("http_requests", "Requests by route, method and status.", ["route", "method", "status"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from tests.live import ROOT, environment, gunicorn
+from tests.live import ROOT, SERVERS, environment
 from tests.polling import wait_until
 
 
@@ -39,9 +39,12 @@ def test_migrating_prints_each_migration_and_nothing_else(settings: dict[str, st
     assert migrate(settings) == []
 
 
-def test_a_start_without_migrations_says_so_in_one_line(settings: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_start_without_migrations_says_so_in_one_line(
+    server: str, settings: dict[str, str], tmp_path: Path
+) -> None:
     log = tmp_path / "log"
-    with log.open("wb") as output, gunicorn(settings, "-w", "2", output=output):
+    with log.open("wb") as output, SERVERS[server](settings | {"WEB_CONCURRENCY": "2"}, output=output):
         assert wait_until(lambda: "flask db upgrade" in log.read_text())
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     told = [(line["level"], line["message"]) for line in lines if line["logger"] == "app"]
