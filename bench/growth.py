@@ -25,9 +25,10 @@ from flask import Flask
 from app import create_app
 from bench.captured import ask, watch
 from bench.report import draw, spread, table, write_part
-from bench.seed import FIRST, Users, fill, migrate, task_id, user_id
+from bench.seed import FIRST, Users, fill, task_id, user_id
 from bench.servers import STACKS, serve
 from bench.workload import Owner
+from tests.live import migrate
 from tests.people import token
 from tests.postgres import scratch_database
 from tests.postgres import server as postgres_server

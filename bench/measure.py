@@ -14,9 +14,10 @@ from bench import processes
 from bench.checks import check, check_floor
 from bench.delay import delayed
 from bench.load import put
-from bench.seed import FIRST, Users, fill, make_peer_tables, migrate
+from bench.seed import FIRST, Users, fill, make_peer_tables
 from bench.servers import Server, Stack, serve
 from bench.workload import BIG_USER, BIG_USER_TASKS, CELLS, TASKS, USERS, Owner, owners, prepare
+from tests.live import migrate
 from tests.postgres import cluster, scratch_database
 
 CONNECTIONS = 32

@@ -5,10 +5,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 import psycopg2
-from flask_migrate import upgrade
 
-from app import create_app
-from app.extensions import db
 from bench.servers import PEER_PYTHON
 from tests.live import ROOT, environment
 
@@ -62,14 +59,6 @@ def user_id(user: int) -> str:
 def task_id(user: int, task: int) -> str:
     """The id of a user's task; both numbers start at FIRST."""
     return f"00000000-0000-7000-8000-{user}{task}"
-
-
-def migrate(settings: dict[str, str]) -> None:
-    """Create the tables of the product."""
-    app = create_app(settings)
-    with app.app_context():
-        upgrade()
-        db.engine.dispose()
 
 
 def make_peer_tables(settings: dict[str, str]) -> None:

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import IO
 
 import requests
+from flask_migrate import upgrade
 
+from app import create_app
+from app.extensions import db
 from tests.polling import wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -43,6 +46,14 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **dict.fromkeys(names, ""), "WEB_CONCURRENCY": "1", **settings}
 
 
+def migrate(settings: Mapping[str, str]) -> None:
+    """Create the tables of the database that `settings` name."""
+    app = create_app(settings)
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+
+
 def children(pid: int) -> list[int]:
     """The processes that a process has started, on Linux."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -63,7 +74,8 @@ def gunicorn(
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment(settings), stdout=output, pass_fds=[listener.fileno()]
         )
-    with _running(process, port) as address:
+    address = f"http://127.0.0.1:{port}"
+    with running(process, f"{address}/health"):
         yield address, process
 
 
@@ -75,7 +87,8 @@ def granian(
     port = port or free_port()
     env = environment({**settings, "SERVER": "granian", "PORT": str(port)})
     process = subprocess.Popen([sys.executable, "deploy/serve.py"], cwd=ROOT, env=env, stdout=output)
-    with _running(process, port) as address:
+    address = f"http://127.0.0.1:{port}"
+    with running(process, f"{address}/health"):
         yield address, process
 
 
@@ -86,20 +99,20 @@ SERVERS: dict[str, Callable[..., AbstractContextManager[tuple[str, "subprocess.P
 
 
 @contextmanager
-def _running(process: "subprocess.Popen[bytes]", port: int) -> Iterator[str]:
-    address = f"http://127.0.0.1:{port}"
+def running(process: "subprocess.Popen[bytes]", url: str) -> Iterator[None]:
+    """Wait until a server answers at the URL, and stop it at the end."""
     try:
-        wait_until(lambda: process.poll() is not None or _answers(address), 60)
-        if process.poll() is not None or not _answers(address):
+        wait_until(lambda: process.poll() is not None or _answers(url), 60)
+        if process.poll() is not None or not _answers(url):
             raise RuntimeError(f"{process.args!r} does not answer")
-        yield address
+        yield
     finally:
         process.terminate()
         process.wait(60)
 
 
-def _answers(address: str) -> bool:
+def _answers(url: str) -> bool:
     try:
-        return requests.get(f"{address}/health", timeout=5).ok
+        return requests.get(url, timeout=5).ok
     except (requests.ConnectionError, requests.Timeout):
         return False

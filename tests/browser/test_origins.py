@@ -8,12 +8,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from flask_migrate import upgrade
 from playwright.sync_api import Browser, Page
 
-from app import create_app
-from app.extensions import db
-from tests.live import gunicorn
+from tests.live import gunicorn, migrate
 from tests.people import token
 
 # What a page's script gets to see of a response, or why it sees nothing.
@@ -58,10 +55,7 @@ def api(frontend: str, secret: str, tmp_path_factory: pytest.TempPathFactory) ->
         "CORS_ORIGINS": frontend,
         "LOG_LEVEL": "WARNING",
     }
-    app = create_app(settings)
-    with app.app_context():
-        upgrade()
-        db.engine.dispose()
+    migrate(settings)
     with gunicorn(settings) as (address, _):
         yield address
 

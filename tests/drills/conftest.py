@@ -10,12 +10,9 @@ from typing import Any
 
 import psycopg2
 import pytest
-from flask_migrate import upgrade
 
-from app import create_app
-from app.extensions import db
 from tests.drills.drill import notes, rows, table
-from tests.live import SERVERS
+from tests.live import SERVERS, migrate
 from tests.postgres import Cluster, cluster
 
 # Few enough for other clients to use up.
@@ -49,7 +46,7 @@ def lasting_postgres(secret: str) -> Iterator[Cluster]:
             # A superuser would find the slots that are reserved for those.
             cursor.execute("CREATE ROLE tasks LOGIN")
             cursor.execute("CREATE DATABASE tasks OWNER tasks")
-        migrate(database_url(made), secret)
+        migrate({"DATABASE_URL": database_url(made), "BETTER_AUTH_SECRET": secret})
         yield made
 
 
@@ -96,14 +93,6 @@ def service(server: str, port: int, secret: str, tmp_path: Path) -> Service:
 def database_url(postgres: Cluster) -> str:
     """The URL of the service's database."""
     return f"postgresql://tasks@127.0.0.1:{postgres.port}/tasks"
-
-
-def migrate(url: str, secret: str) -> None:
-    """Make the tables."""
-    app = create_app({"DATABASE_URL": url, "BETTER_AUTH_SECRET": secret})
-    with app.app_context():
-        upgrade()
-        db.engine.dispose()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.conftest import Service, migrate
+from tests.drills.conftest import Service
 from tests.drills.drill import drill
+from tests.live import migrate
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def fill(path: Path) -> None:
 
 def test_the_disk_under_sqlite_is_full(disk: Path, service: Service, port: int, secret: str) -> None:
     url = f"sqlite:///{disk}/tasks.db"
-    migrate(url, secret)
+    migrate({"DATABASE_URL": url, "BETTER_AUTH_SECRET": secret})
     with (
         service(url),
         drill("a full disk under SQLite", port, secret, url, unavailable=lambda answer: answer.wrote) as load,

@@ -6,11 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from flask_migrate import upgrade
 
-from app import create_app
-from app.extensions import db
-from tests.live import gunicorn
+from tests.live import gunicorn, migrate
 
 FOLDER = Path(__file__).parent
 Serve = Callable[..., AbstractContextManager[str]]
@@ -23,10 +20,7 @@ def serve(tmp_path: Path) -> Serve:
     @contextmanager
     def serve(**settings: str) -> Iterator[str]:
         settings |= {"DATABASE_URL": f"sqlite:///{tmp_path / 'tasks.db'}", "LOG_LEVEL": "ERROR"}
-        app = create_app(settings)
-        with app.app_context():
-            upgrade()
-            db.engine.dispose()
+        migrate(settings)
         with gunicorn(settings) as (address, _):
             yield address
 

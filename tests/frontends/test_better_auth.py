@@ -7,11 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.frontends.conftest import FOLDER, Serve, node
-from tests.live import free_port
-from tests.polling import wait_until
+from tests.live import free_port, running
 
 BLOCK = re.compile(r"^```js\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FETCH_TOKEN = re.compile(r"^async function fetchToken\(\) \{\n.*?^\}\n", re.DOTALL | re.MULTILINE)
@@ -37,20 +35,8 @@ def auth_server(code: str, secret: str) -> Iterator[str]:
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "BETTER_AUTH_SECRET": secret, "BETTER_AUTH_TELEMETRY": "0"}
     process = subprocess.Popen(["node", "node_modules/auth-server.mjs"], cwd=FOLDER, env=env)
     address = f"http://localhost:{port}"
-    try:
-        assert wait_until(lambda: process.poll() is not None or is_up(address), 60)
-        assert process.poll() is None
+    with running(process, f"{address}/api/auth/ok"):
         yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def is_up(address: str) -> bool:
-    try:
-        return requests.get(f"{address}/api/auth/ok", timeout=5).ok
-    except requests.RequestException:
-        return False
 
 
 @pytest.mark.parametrize("client", ["fetch", "jwtClient"])

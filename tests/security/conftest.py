@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
 
 from app import create_app
 from app.auth.keys import KeySet, fetch_key_set
 from app.extensions import db
+from tests.live import migrate
 from tests.security.key_server import KeyServer
 
 MakeServer = Callable[..., KeyServer]
@@ -40,10 +40,7 @@ class Clock:
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The settings' URL of a SQLite file that has the tables."""
     url = f"sqlite:///{tmp_path_factory.mktemp('keys') / 'tasks.db'}"
-    app = create_app({"DATABASE_URL": url, "BETTER_AUTH_SECRET": "abcdefgh" * 4, "LOG_LEVEL": "ERROR"})
-    with app.app_context():
-        upgrade()
-        db.engine.dispose()
+    migrate({"DATABASE_URL": url, "BETTER_AUTH_SECRET": "abcdefgh" * 4, "LOG_LEVEL": "ERROR"})
     return url
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
 
 from app import create_app
 from app.extensions import db
 from app.maintenance.samples import SAMPLES, sample_task
+from tests.live import migrate
 from tests.people import Person
 
 
@@ -28,9 +28,8 @@ def settings(tmp_path: Path, secret: str) -> dict[str, str]:
 
 @pytest.fixture
 def sample_app(settings: dict[str, str]) -> Iterator[Flask]:
+    migrate(settings)
     app = create_app(settings)
-    with app.app_context():
-        upgrade()
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -98,9 +97,8 @@ def free_port() -> str:
 
 def test_welcome_prints_a_request_and_a_link_that_work(settings: dict[str, str]) -> None:
     port = free_port()
+    migrate(settings)
     app = create_app(settings | {"PORT": port, "HOST": "0.0.0.0"})
-    with app.app_context():
-        upgrade()
     address = f"http://127.0.0.1:{port}"
     text = run(app, "welcome")
     (command,) = re.findall(r"^curl (?:.*\\\n)*.*$", text, re.MULTILINE)
