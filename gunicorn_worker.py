@@ -354,11 +354,13 @@ class Worker(ThreadWorker):
 
     def _bound_memory(self) -> None:
         held = {conn: len(conn.incoming.data) + len(conn.sock.unsent) for conn in self.waiting}
-        for conn in [conn for conn, size in held.items() if size]:
-            if sum(held.values()) <= HELD_BYTES:
+        excess = sum(held.values()) - HELD_BYTES
+        for conn, size in held.items():
+            if excess <= 0:
                 break
-            self._drop(conn)
-            del held[conn]
+            if size:
+                self._drop(conn)
+                excess -= size
 
     def _make_room(self) -> None:
         now = time.monotonic()
