@@ -1,4 +1,4 @@
-"""The servers that the drills break, and the table of what came of it."""
+"""The servers that the drills break, and the table of the results."""
 
 import random
 import socket

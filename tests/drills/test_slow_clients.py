@@ -201,7 +201,7 @@ def bystander_waits(port: int) -> list[float]:
 
 @contextmanager
 def unnoticed(what: str, port: int, clients: AbstractContextManager[Clients]) -> Iterator[Clients]:
-    """Have clients come, and ask from that moment on as somebody else does."""
+    """Let the clients connect, and from that moment on ask for /health as a bystander."""
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
         coming = pool.submit(stack.enter_context, clients)
         waits = bystander_waits(port)

@@ -1,4 +1,4 @@
-"""What a start says: nothing where all is well, one line where migrations are missing."""
+"""What the log says at a start: nothing if all is well, one line if migrations are missing."""
 
 import json
 import subprocess
