@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.drills.conftest import Service, database_url
-from tests.drills.drill import drill, nowhere
+from tests.drills.drill import drill, nowhere, rows
 from tests.live import SERVERS, children
 from tests.people import token
 from tests.postgres import Cluster
@@ -56,13 +56,20 @@ def test_it_is_reloaded(
     postgres: Cluster, postgres_service: Process, server: str, port: int, secret: str
 ) -> None:
     with drill(
-        f"{server}: HUP, three times", port, secret, database_url(postgres), unavailable=nowhere
+        f"{server}: HUP, three times",
+        port,
+        secret,
+        database_url(postgres),
+        unavailable=nowhere,
+        # hyper, in granian, closes a connection whose request has not begun to arrive (hyper issue 2730).
+        tolerated=("cut off",) if server == "granian" else (),
     ) as load:
         for _ in range(3):
             old = set(children(postgres_service.pid))
             postgres_service.send_signal(signal.SIGHUP)
             load.until(lambda old=old: _has_two_without(postgres_service, old), 20)  # type: ignore[misc]
         load.fault_over()
+    assert rows[-1].outcomes["cut off"] <= len(load.clients)
 
 
 def test_it_is_told_to_leave_and_started(
