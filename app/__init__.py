@@ -26,7 +26,6 @@ from .config import ROOT, Settings
 from .contracts import CONTRACTS, TaskIdConverter
 from .db.timeouts import engine_options
 from .extensions import OrjsonProvider, db, migrate
-from .limits import MAX_BODY
 from .openapi import views
 from .tasks.views import tasks_blueprint
 
@@ -48,8 +47,6 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.config.from_mapping(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
-        # werkzeug silently truncates a body of unknown length; one byte more lets parsing.py refuse it.
-        MAX_CONTENT_LENGTH=MAX_BODY + 1,
         PROPAGATE_EXCEPTIONS=False,
         DOCS=settings.docs == "on",
     )

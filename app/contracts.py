@@ -38,7 +38,7 @@ class Contract:
     completion: str
     about: str
     operation_prefix: str = ""
-    task_rule: str = "/<task_id('changes'):id>"
+    task_rule: str = "/<task_id('changes', 'batch'):id>"
 
     @property
     def schema_prefix(self) -> str:
@@ -71,7 +71,7 @@ CONTRACTS = (
         about="Tasks and lists are bare, the long text is called `description`, invalid input is 400.",
         operation_prefix="api",
         # `/api/tasks/tasks` is the list of the user called "tasks", on the mount below.
-        task_rule="/<task_id('changes', 'tasks'):id>",
+        task_rule="/<task_id('changes', 'batch', 'tasks'):id>",
     ),
     Contract(
         name="user",

@@ -11,7 +11,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from .contracts import has_error_member
 from .db.outages import is_outage, outage_cause
-from .limits import MAX_BODY, MAX_FIELD_ERRORS
+from .limits import MAX_FIELD_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ ERRORS = {
     "conflict": ErrorKind(409, "A task with this id lies in the trash."),
     "sync_expired": ErrorKind(410, "Deletions since then were purged; start again from 0."),
     "precondition_failed": ErrorKind(412, "The task was changed meanwhile; fetch it again.", ("ETag",)),
-    "payload_too_large": ErrorKind(413, f"The body is larger than {MAX_BODY // 1024} KiB."),
+    "payload_too_large": ErrorKind(413, "The body is larger than {kib} KiB."),
     "unsupported_media_type": ErrorKind(415, "The body must be sent as {media_types}.", ("Accept-Patch",)),
     "too_many_requests": ErrorKind(
         429, "There were too many requests; wait a moment and go on more slowly.", ("Retry-After",)
@@ -64,7 +64,6 @@ CODES_BY_STATUS = {
         "bad_request",
         "not_found",
         "method_not_allowed",
-        "payload_too_large",
         "internal_error",
         "service_unavailable",
     )
@@ -74,7 +73,8 @@ FIELD_ERRORS = {
     "empty": FieldError("required", "must not be empty."),
     "not_a_string": FieldError("invalid_type", "must be a string."),
     "not_a_boolean": FieldError("invalid_type", "must be true or false."),
-    "not_a_list": FieldError("invalid_type", "must be an array of strings."),
+    "not_a_list": FieldError("invalid_type", "must be an array."),
+    "not_strings": FieldError("invalid_type", "must be an array of strings."),
     "not_an_object": FieldError("invalid_type", "must be a JSON object."),
     "not_a_uuid": FieldError("invalid", "must be a UUID."),
     "bad_cursor": FieldError("invalid", "is not the cursor of a list with these filters."),
@@ -107,8 +107,10 @@ class Problem(HTTPException):
     """An error response of one of ERRORS, with the code's own sentence unless `detail` replaces it.
 
     `params` fill in the sentence. `reason` is for the log and the metrics: one of a few words, never what a
-    client sent.
+    client sent. `index` is the place of the operation that stopped a batch.
     """
+
+    index: int | None = None
 
     def __init__(
         self,
@@ -195,14 +197,12 @@ def problem_media_type() -> str:
     return "application/problem+json"
 
 
-def problem_response(error: HTTPException) -> Response:
-    """The response to any HTTP error, with the error's own headers (such as `Allow`)."""
+def problem_details(error: HTTPException) -> dict[str, Any]:
+    """The body of the response to any HTTP error of this request."""
     status = error.code or 500
     errors: list[dict[str, str]] | None = None
-    headers: Mapping[str, str] = {}
     if isinstance(error, Problem):
-        code, detail, errors, headers = error.problem_code, error.description, error.errors, error.headers
-        g.reason = error.reason
+        code, detail, errors = error.problem_code, error.description, error.errors
     elif status in CODES_BY_STATUS:
         code = CODES_BY_STATUS[status]
         detail = ERRORS[code].detail
@@ -210,13 +210,23 @@ def problem_response(error: HTTPException) -> Response:
         title = HTTP_STATUS_CODES.get(status, "Unknown Error")
         code, detail = title.lower().replace(" ", "_"), f"{title}."
     body = problem_body(status, code, detail or "", errors, g.request_id, v1=has_error_member(request.path))
+    if isinstance(error, Problem) and error.index is not None:
+        body["index"] = error.index
+    return body
+
+
+def problem_response(error: HTTPException) -> Response:
+    """The response to any HTTP error, with the error's own headers (such as `Allow`)."""
+    body = problem_details(error)
     if isinstance(error, MethodNotAllowed):
         error.valid_methods = sorted(error.valid_methods or ())
     response: Response = error.get_response()  # type: ignore[assignment]
     response.data = current_app.json.dumps(body)
     response.content_type = problem_media_type()
-    response.headers.update(headers)
-    if status == 503:
+    if isinstance(error, Problem):
+        g.reason = error.reason
+        response.headers.update(error.headers)
+    if error.code == 503:
         response.headers.setdefault("Retry-After", "5")
     return response
 

@@ -3,12 +3,12 @@
 import sqlalchemy as sa
 from flask import Blueprint, Response, g, jsonify
 
+from .db.clauses import THIS_USER
 from .db.database import read_one, run_transaction
 from .db.functions import utc
 from .db.models import User
 from .maintenance.purge import delete_forgotten
 from .parsing import parse_query
-from .tasks.clauses import THIS_USER
 from .validation import NO_QUERY
 
 FIND_USER = sa.select(

@@ -59,6 +59,7 @@ CONNECTIONS_IN_USE = Gauge(
 KEY_SET_FETCHES = Counter("key_set_fetches", "Fetches of the key set.", ["outcome"])
 REFUSED = Counter("tokens_refused", "Requests refused with 401.", ["reason"])
 UNAVAILABLE = Counter("requests_unavailable", "Requests refused with 503.", ["cause"])
+BATCH_OPERATIONS = Counter("batch_operations", "Operations in batches by status.", ["operation", "status"])
 BY_STATUS = {401: REFUSED, 503: UNAVAILABLE}
 
 

@@ -75,10 +75,14 @@ class Choice(Text):
         return self.choices[word]
 
 
-class TextList(fields.List[Any]):
-    """A list of strings, each kept once."""
+class BoundedList(fields.List[Any]):
+    """A list of at most `limit` items."""
 
-    default_error_messages = {"invalid": field_error("not_a_list")}  # noqa: RUF012
+    default_error_messages = {  # noqa: RUF012
+        "required": field_error("required"),
+        "null": field_error("not_a_list"),
+        "invalid": field_error("not_a_list"),
+    }
 
     def __init__(self, item: fields.Field[Any], limit: int, about: str, **kwargs: Any) -> None:
         super().__init__(item, metadata={"description": about, "maxItems": limit}, **kwargs)
@@ -87,7 +91,30 @@ class TextList(fields.List[Any]):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(value, list) and len(value) > self.limit:
             raise ValidationError(field_error("too_many", limit=self.limit))
-        return list(dict.fromkeys(super()._deserialize(value, *args, **kwargs)))
+        return super()._deserialize(value, *args, **kwargs)
+
+
+class TextList(BoundedList):
+    """A list of strings, each kept once."""
+
+    default_error_messages = {"invalid": field_error("not_strings")}  # noqa: RUF012
+
+    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
+        return list(dict.fromkeys(super()._deserialize(*args, **kwargs)))
+
+
+class JsonObject(fields.Field[Any]):
+    """A JSON object, whose members are validated elsewhere."""
+
+    default_error_messages = {  # noqa: RUF012
+        "required": field_error("required"),
+        "null": field_error("not_an_object"),
+    }
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValidationError(field_error("not_an_object"))
+        return value
 
 
 class StrictBoolean(fields.Boolean):
@@ -136,16 +163,31 @@ class QueryBoolean(fields.Boolean):
 
 
 class BoundedInteger(fields.Integer):
-    """A whole number from `low` to `high` in ASCII digits; marshmallow's Integer also accepts 1.5."""
+    """A whole number from `low` to `high` in ASCII digits, in a query; marshmallow also accepts 1.5."""
 
     def __init__(self, low: int, high: int, about: str, **kwargs: Any) -> None:
-        super().__init__(metadata={"description": about, "minimum": low, "maximum": high}, **kwargs)
+        super().__init__(
+            metadata={"description": about, "minimum": low, "maximum": high},
+            error_messages={"null": field_error("out_of_range", low=low, high=high)},
+            **kwargs,
+        )
         self.low, self.high = low, high
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
-        if not (re.fullmatch("[0-9]{1,18}", value) and self.low <= int(value) <= self.high):
-            raise ValidationError(field_error("out_of_range", low=self.low, high=self.high))
-        return int(value)
+        number = self._number(value)
+        if number is None or not self.low <= number <= self.high:
+            raise self.make_error("null")
+        return number
+
+    def _number(self, value: Any) -> int | None:
+        return int(value) if re.fullmatch("[0-9]{1,18}", value) else None
+
+
+class JsonInteger(BoundedInteger):
+    """A whole number from `low` to `high` in a body."""
+
+    def _number(self, value: Any) -> int | None:
+        return value if type(value) is int else None
 
 
 class QuerySchema(Schema):

@@ -1,6 +1,7 @@
 """How statements reach the database: each read and each transaction is one message to PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from ..metrics import CONNECTIONS_IN_USE
 from .timeouts import ServerTimeout, TimeoutConnection
 
 Record = dict[str, Any]
+Step = tuple[Executable, Record]
 # Lists have thousands of statements, of 100 KB and 3 ms each: those used last are kept.
 KEPT_STATEMENTS = 200
 
@@ -70,19 +72,64 @@ def _run_on_driver(engine: Engine, statements: tuple[Executable, ...], params: R
     The driver's values are what SQLAlchemy's types would make of them, at a third less CPU for a read.
     """
     text, constants = _compile(statements)
+    with _cursor(engine) as cursor:
+        send(cursor, text, {**constants, **params})
+        return _result(cursor, statements[-1])
+
+
+@contextmanager
+def transaction() -> Iterator[Callable[[Iterable[Step]], Result]]:
+    """A transaction that is committed at the end of the block, or rolled back if the block raises.
+
+    Yields a function that runs statements, each with its parameters, in one message, and returns the result
+    of the last one.
+    """
+    engine = db.engine
+    if engine.dialect.name != "postgresql":
+        with engine.begin() as connection:
+            yield lambda steps: [_run_on_connection(connection, (step,), params) for step, params in steps][
+                -1
+            ]
+        return
+    with _cursor(engine) as cursor:
+        cursor.execute("BEGIN")
+        try:
+            yield lambda steps: _send_steps(cursor, list(steps))
+        except BaseException:
+            if not cursor.connection.closed:
+                cursor.end("ROLLBACK")
+            raise
+        cursor.end("COMMIT")
+
+
+def _send_steps(cursor: Any, steps: list[Step]) -> Result:
+    message = []
+    for statement, params in steps:
+        text, constants = _compile((statement,))
+        message.append(cursor.mogrify(text, {**constants, **params}).decode())
+    send(cursor, "; ".join(message), None)
+    return _result(cursor, steps[-1][0])
+
+
+def _result(cursor: Any, statement: Executable) -> Result:
+    rows = cursor.fetchall() if cursor.description else ()
+    return Result(_names(statement), rows, cursor.rowcount)
+
+
+@contextmanager
+def _cursor(engine: Engine) -> Iterator[Any]:
+    """A cursor of the driver on a pooled connection, whose errors become SQLAlchemy's."""
     pooled: Any = None
     try:
         pooled = _check_out(engine)
         with CONNECTIONS_IN_USE.track_inprogress(), pooled.cursor() as cursor:
-            send(cursor, text, {**constants, **params})
-            rows = cursor.fetchall() if cursor.description else ()
-            return Result(_names(statements[-1]), rows, cursor.rowcount)
+            yield cursor
     except psycopg2.Error as error:
         is_closed = pooled is not None and bool(pooled.driver_connection.closed)
         if is_closed:
             pooled.invalidate(error)
         raise exc.DBAPIError.instance(
-            text,
+            None,
             None,
             error,
             psycopg2.Error,
@@ -112,7 +159,7 @@ def _check_out(engine: Engine) -> Any:
             raise psycopg2.OperationalError("the server closed a new connection")
 
 
-def send(cursor: Any, text: str, params: Record) -> None:
+def send(cursor: Any, text: str, params: Record | None) -> None:
     """Execute; a function of its own so that tests can watch the statements."""
     cursor.execute(text, params)
 

@@ -55,8 +55,12 @@ class TimeoutCursor(extensions.cursor):
         extensions.register_type(UUID_AS_TEXT, self)
 
     def execute(self, query: Any, vars: Any = None) -> None:
-        """Execute the limits and the query as one transaction."""
+        """Execute the limits and the query as one transaction, or begin a longer one with BEGIN."""
         super().execute(self.connection.prefix + query, vars)
+
+    def end(self, command: str) -> None:
+        """Execute COMMIT or ROLLBACK, alone: a failed transaction takes no limits."""
+        super().execute(command)
 
 
 class TimeoutConnection(extensions.connection):

@@ -5,10 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..db.clauses import LIMIT, OWNED_ROWS
 from ..db.database import Record, read
 from ..db.models import Task
 from ..extensions import db
-from ..tasks.clauses import LIMIT, OWNED_ROWS
 from ..tasks.statements import fold
 from .purge import each_user
 

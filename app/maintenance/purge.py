@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from ..db.clauses import FORGOTTEN, LIMIT, OWNED, THIS_USER
 from ..db.database import Record, read, run_transaction
 from ..db.models import Task, User
-from ..tasks.clauses import FORGOTTEN, LIMIT, OWNED, THIS_USER
 
 BATCH = 1000
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..auth.tokens import TokenUser
 from ..contracts import CONTRACTS
 from ..db.database import Record
+from ..tasks.operations import Operations
 from ..tasks.schemas import creation_schema
 from ..tasks.statements import TaskStatements
 from ..tasks.store import TaskStore
@@ -64,7 +65,9 @@ def create_samples(user_id: str, count: int, today: date) -> None:
     contract = CONTRACTS[0]
     schema = creation_schema(contract)()
     names = {field.data_key for field in schema.fields.values()}
-    store = TaskStore(TaskStatements(contract), TokenUser(user_id, None, None))
+    statements = TaskStatements(contract)
+    store, operations = TaskStore(statements, TokenUser(user_id, None, None)), Operations(statements)
     for sample in islice(cycle(SAMPLES), count):
         body = sample_task(sample, today)
-        store.create(**schema.load({name: value for name, value in body.items() if name in names}))
+        new = schema.load({name: value for name, value in body.items() if name in names})
+        store.write(operations.create(**new))

@@ -19,6 +19,7 @@ from ..contracts import CONTRACTS, Contract, has_error_member
 from ..errors import ERRORS
 from ..tasks.fields import READ_ONLY
 from ..tasks.schemas import CompletionSchema, changes_schema, creation_schema
+from .batches import batch_schemas
 from .operations import (
     FIXED_EXAMPLES,
     OPERATIONS,
@@ -130,6 +131,8 @@ class Document:
         new["properties"]["completed"] = _ref("schemas", "Completed")
         add(f"{prefix}NewTask", new)
         add(f"{prefix}TaskChanges", self._body_schema(changes_schema(contract)(partial=True)))
+        for name, described in batch_schemas(self._converter, prefix).items():
+            add(name, described)
         if contract.completion_has_body:
             add(f"{prefix}Completion", self._body_schema(CompletionSchema()))
 

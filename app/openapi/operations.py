@@ -43,6 +43,7 @@ TASK_OPERATIONS = {
     ),
     "create_task": Operation("Task", (201, 200), ("ETag", "Location"), "NewTask", problems=(409,)),
     "list_changes": Operation("Changes", query=ChangesQuery, problems=(410,)),
+    "batch_tasks": Operation("BatchResults", body="Batch", problems=(404, 409, 412)),
     "get_task": Operation("Task", (200, 304), ("ETag",), problems=(404,), precondition=IF_NONE_MATCH),
     "put_task": _WRITE._replace(body="TaskChanges"),
     "patch_task": _WRITE._replace(body="TaskChanges", body_types=(MERGE_PATCH, JSON)),
@@ -180,6 +181,22 @@ def task_examples(contract: Contract) -> dict[str, Any]:
             "deleted": [{"id": EXAMPLE_ID[:-2] + "11", "rev": 43}],
             "rev": 43,
             "more": False,
+        },
+        "Batch": {
+            "operations": [
+                {"op": "create", "task": {"title": task["title"]}},
+                {"op": "update", "id": EXAMPLE_ID, "rev": 41, "task": {"completed": True}},
+            ]
+        },
+        "BatchResults": {
+            "results": [
+                {"status": 201, "task": task},
+                {
+                    "status": 412,
+                    "problem": problem_examples(412, v1=contract.envelope)["precondition_failed"]["value"],
+                },
+            ],
+            "rev": task["rev"],
         },
         "NewTask": {name: task[name] for name in ("title", contract.text_field)},
         "TaskChanges": {"title": "Buy oat milk", "completed": True},

@@ -37,6 +37,9 @@ class ProblemSchema(ResponseSchema):
     code = always(fields.String, "For programs.", validate=validate.OneOf(CODES))
     detail = always(fields.String, "One sentence to show.")
     request_id = always(fields.String, "The id of the request in the service's log.")
+    index = fields.Integer(
+        metadata={"description": "The place of the operation that ended a batch with `atomic`."}
+    )
     errors = fields.List(
         fields.Nested(FieldProblemSchema), metadata={"description": "The invalid fields or parameters."}
     )
@@ -114,7 +117,29 @@ def task_responses(contract: Contract) -> dict[str, Schema]:
             "more": always(fields.Boolean, "Whether there are more changes now."),
         }
     )
-    responses: dict[str, type[Schema]] = {"Task": task, "Changes": changes}
+    problem = V1ProblemSchema if contract.envelope else ProblemSchema
+    result = ResponseSchema.from_dict(
+        {
+            "status": always(fields.Integer, "The status that the single request would have."),
+            "task": fields.Nested(task, metadata={"description": "With 200 and 201."}),
+            "problem": fields.Nested(problem, metadata={"description": "With 400 and above."}),
+        },
+        name=f"{contract.schema_prefix}BatchResult",
+    )
+    results = ResponseSchema.from_dict(
+        {
+            "results": always(
+                fields.List, "One for each operation, in order.", cls_or_instance=fields.Nested(result)
+            ),
+            "rev": rev_field("The user's `rev` after the batch."),
+        }
+    )
+    responses: dict[str, type[Schema]] = {
+        "Task": task,
+        "Changes": changes,
+        "BatchResult": result,
+        "BatchResults": results,
+    }
     if contract.envelope:
         cursor = always(
             fields.String, "The `cursor` of the next page; null on the last one.", allow_none=True

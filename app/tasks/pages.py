@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from ..db.clauses import FOLDED, LIMIT, LIVE, OWNED, THIS_USER, TRASHED, VERSION, Columns
 from ..db.functions import has_all, utc
 from ..db.models import Task, User
-from .clauses import FOLDED, LIMIT, LIVE, OWNED, THIS_USER, TRASHED, VERSION, Columns
 from .lists import SORT_KEY, Cursor, Filters, Sort
 
 PATTERN: Any = sa.bindparam("search")

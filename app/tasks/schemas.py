@@ -2,11 +2,12 @@
 
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, pre_load
 
 from ..contracts import CONTRACTS, Contract
 from ..errors import field_error
-from ..validation import StrictBoolean
+from ..limits import MAX_OPERATIONS, MAX_REV
+from ..validation import BoundedList, Choice, JsonInteger, JsonObject, Length, StrictBoolean, Text
 from .fields import READ_ONLY, task_fields
 
 # Every name that a field has on some mount, and its column's.
@@ -15,8 +16,8 @@ COLUMNS = {
 }
 
 
-class BodySchema(Schema):
-    """A body of a task's fields. Read-only fields are ignored, unknown ones are refused."""
+class StrictSchema(Schema):
+    """A JSON object; unknown members are refused."""
 
     class Meta:
         unknown = RAISE
@@ -24,6 +25,10 @@ class BodySchema(Schema):
     error_messages: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "unknown": field_error("unknown_field")[0]
     }
+
+
+class BodySchema(StrictSchema):
+    """A body of a task's fields. Read-only fields are ignored."""
 
     def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> None:
         """Name this mount's field where a body has the name that it has on another mount."""
@@ -42,6 +47,66 @@ class CompletionSchema(BodySchema):
     """The body of `…/complete`; without `completed` it toggles."""
 
     completed = StrictBoolean()
+
+
+class CreateSchema(StrictSchema):
+    """Create a task."""
+
+    op = Text(required=True)
+    task = JsonObject(required=True)
+
+
+class DeleteSchema(StrictSchema):
+    """Move a task to the trash."""
+
+    op = Text(required=True)
+    id = Text(required=True, metadata={"description": "The task's id."})
+    rev = JsonInteger(1, MAX_REV, "As `If-Match`: only if the task still has this `rev`.")
+
+
+class RestoreSchema(DeleteSchema):
+    """Restore a task from the trash."""
+
+
+class UpdateSchema(DeleteSchema):
+    """Change the fields in `task`."""
+
+    task = JsonObject(required=True)
+
+
+# By `op`.
+OPERATIONS: dict[str, StrictSchema] = {
+    "create": CreateSchema(),
+    "update": UpdateSchema(),
+    "delete": DeleteSchema(),
+    "restore": RestoreSchema(),
+}
+
+
+class KindSchema(Schema):
+    """The member that tells which schema an operation has."""
+
+    op = Choice(dict(zip(OPERATIONS, OPERATIONS, strict=True)), "The kind of operation.", required=True)
+
+
+class AnyOperation(JsonObject):
+    """One operation of a batch; the tasks in it are validated one by one later."""
+
+    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super()._deserialize(*args, **kwargs)
+        kind = KindSchema(unknown=EXCLUDE).load(operation)
+        return OPERATIONS[kind["op"]].load(operation)
+
+
+class BatchSchema(StrictSchema):
+    """The body of a batch."""
+
+    operations = BoundedList(
+        AnyOperation(), MAX_OPERATIONS, "Done in order.", required=True, validate=Length(1)
+    )
+    atomic = StrictBoolean(
+        load_default=False, metadata={"description": "Do all of them, or none if one is refused."}
+    )
 
 
 def changes_schema(contract: Contract) -> type[Schema]:

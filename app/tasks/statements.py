@@ -7,10 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from ..contracts import Contract
-from ..db.database import KEPT_STATEMENTS
-from ..db.functions import List, any_of
-from ..db.models import Task, User
-from .clauses import (
+from ..db.clauses import (
     FOLDED,
     FORGOTTEN,
     LIMIT,
@@ -24,6 +21,9 @@ from .clauses import (
     VERSION,
     Columns,
 )
+from ..db.database import KEPT_STATEMENTS
+from ..db.functions import List, any_of
+from ..db.models import Task, User
 from .fields import SETTABLE_FIELDS, task_fields
 from .pages import page, with_owner
 
@@ -72,11 +72,15 @@ class Write(NamedTuple):
 
     `statements` run in one transaction: the first raises the owner's `rev`, which locks out their other
     writers; the second writes the task and returns it. Where it returns no row, `look` finds the task, with
-    `deleted` and with `applicable`: whether the conditions of the write hold now.
+    `deleted` and with `applicable`: whether the conditions of the write hold now. A write that is made has
+    `status`.
     """
 
     statements: tuple[sa.Executable, sa.Executable]
     look: sa.Select[Any]
+    status: int = 200
+    creates: bool = False
+    restores: bool = False
 
 
 class TaskStatements:
@@ -87,8 +91,8 @@ class TaskStatements:
         self.create = create(columns)
         self.update = change(columns, [LIVE, DIFFERS], NEW_VALUES)
         self.toggle = change(columns, [LIVE], TOGGLED)
-        self.delete = change(columns, [LIVE], {"deleted_at": NOW})
-        self.restore = change(columns, [TRASHED], {"deleted_at": None})
+        self.delete = change(columns, [LIVE], {"deleted_at": NOW})._replace(status=204)
+        self.restore = change(columns, [TRASHED], {"deleted_at": None})._replace(restores=True)
         self.get = sa.select(*columns).where(*TASK_KEY, LIVE)
         # Filters, orders and starts of pages combine to thousands: each is built when it is first asked for.
         self.page = lru_cache(KEPT_STATEMENTS)(lambda shape: page(columns, shape))
@@ -108,22 +112,6 @@ def task_columns(contract: Contract) -> Columns:
 
 def create(columns: Columns) -> Write:
     """Insert a task, unless the owner has one with its id, in the trash or not."""
-    user = insert(User).values(
-        id=sa.bindparam("owner"),
-        email=sa.bindparam("email"),
-        name=sa.bindparam("name"),
-        rev=1,
-        created_at=NOW,
-    )
-    raise_rev = user.on_conflict_do_update(
-        index_elements=[User.id],
-        set_={
-            "rev": User.rev + 1,
-            "email": sa.func.coalesce(user.excluded.email, User.email),
-            "name": sa.func.coalesce(user.excluded.name, User.name),
-            "created_at": sa.func.coalesce(User.created_at, user.excluded.created_at),
-        },
-    )
     values = {
         "user_id": sa.bindparam("owner"),
         "id": sa.bindparam("task_id", type_=Task.id.type),
@@ -139,7 +127,7 @@ def create(columns: Columns) -> Write:
         .on_conflict_do_nothing(index_elements=[Task.user_id, Task.id])
         .returning(*columns)
     )
-    return Write((raise_rev, insert_task), look(columns, [sa.false()]))
+    return Write((ADD_USER, insert_task), look(columns, [sa.false()]), status=201, creates=True)
 
 
 def change(columns: Columns, conditions: list[Any], values: dict[str, Any]) -> Write:
@@ -169,10 +157,34 @@ def kept_claim(name: str) -> Any:
     return sa.case((User.created_at.is_(None), None), else_=sa.func.coalesce(sa.bindparam(name), stored))
 
 
+def add_user() -> Any:
+    """Insert the owner, or raise the `rev` of the one that is there."""
+    user = insert(User).values(
+        id=sa.bindparam("owner"),
+        email=sa.bindparam("email"),
+        name=sa.bindparam("name"),
+        rev=1,
+        created_at=NOW,
+    )
+    return user.on_conflict_do_update(
+        index_elements=[User.id],
+        set_={
+            "rev": User.rev + 1,
+            "email": sa.func.coalesce(user.excluded.email, User.email),
+            "name": sa.func.coalesce(user.excluded.name, User.name),
+            "created_at": sa.func.coalesce(User.created_at, user.excluded.created_at),
+        },
+    )
+
+
+ADD_USER = add_user()
 RAISE_REV = (
     sa.update(User)
     .where(THIS_USER)
     .values(rev=User.rev + 1, email=kept_claim("email"), name=kept_claim("name"))
 )
+# The same before a batch: a row comes back if the owner's row is there and now locked.
+ADD_AND_LOCK_USER = ADD_USER.returning(User.rev)
+LOCK_USER = RAISE_REV.returning(User.rev)
 FIND_VERSION = sa.select(VERSION).where(THIS_USER)
 DELETE_FORGOTTEN_TASK = sa.delete(Task).where(*FORGOTTEN, Task.id == sa.bindparam("task_id"))

@@ -4,38 +4,22 @@ A user's first write makes their row, and each further one raises its `rev`; tha
 writes of one user in the order of their revs, whoever commits when.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
-
-import uuid_utils
-from sqlalchemy import Executable
+from typing import NamedTuple
 
 from ..auth.tokens import TokenUser
-from ..db.database import Record, read, read_one, run_transaction
+from ..db.clauses import OWNER
+from ..db.database import Record, Result, Step, read, read_one, run_transaction, transaction
 from ..errors import Problem
-from .clauses import FOLDED, OWNER
-from .fields import SETTABLE_FIELDS
 from .lists import SORT_KEY, Cursor, Filters
+from .operations import NO_TASK, Operation, Outcome, WriteResult
 from .pages import Shape
-from .statements import DELETE_FORGOTTEN_TASK, FIND_VERSION, SETTABLE, TaskStatements, Write, fold
+from .statements import ADD_AND_LOCK_USER, DELETE_FORGOTTEN_TASK, FIND_VERSION, LOCK_USER, TaskStatements
 
-Revs = Collection[int] | None
 # How often a write is tried while others come between it and the look at what it found.
 ATTEMPTS = 5
-# The values of a new task that the client does not set, or sets to null.
-DEFAULTS: Record = {field.column.key: field.default for field in SETTABLE_FIELDS}
-
-
-class WriteResult(NamedTuple):
-    """The outcome of a write: the task as it stands, whether it was written, and whether it is in the trash.
-
-    `task` is None where the owner has no such task.
-    """
-
-    task: Record | None
-    changed: bool = True
-    deleted: bool = False
+Send = Callable[[Iterable[Step]], Result]
 
 
 class Page(NamedTuple):
@@ -54,10 +38,7 @@ class Page(NamedTuple):
 
 
 class TaskStore:
-    """The tasks of one user; those of others do not exist here.
-
-    `revs` are those that an If-Match names, one of which the task must have; None takes any.
-    """
+    """The tasks of one user; those of others do not exist here."""
 
     def __init__(self, statements: TaskStatements, user: TokenUser) -> None:
         self._statements = statements
@@ -68,7 +49,7 @@ class TaskStore:
         params = filters.values() | {"limit": limit + 1}
         if after:
             params |= {"after_key": after.key, "after_id": after.id}
-        page = self._page(self._statements.page(Shape.of(filters, after)), params, 1)
+        page = _page(read(self._statements.page(Shape.of(filters, after)), self._bind(params)), 1)
         tasks = page.tasks[:limit]
         following = Cursor.after(tasks[-1], filters) if len(page.tasks) > limit else None
         if filters.order.field == SORT_KEY:
@@ -78,7 +59,8 @@ class TaskStore:
 
     def changes(self, since: int, limit: int) -> Page:
         """At most `limit` tasks written after the rev `since`, deleted ones too, oldest change first."""
-        return self._page(self._statements.changes, {"since": since, "limit": limit}, len(OWNER))
+        params = self._bind({"since": since, "limit": limit})
+        return _page(read(self._statements.changes, params), len(OWNER))
 
     def version(self) -> int:
         """The version that `page` would answer, for one read by key."""
@@ -90,68 +72,123 @@ class TaskStore:
         """The task, or None; an id of None is that of no task."""
         return read_one(self._statements.get, self._bind({"task_id": task_id})) if task_id else None
 
-    def create(self, id: str | None = None, **values: Any) -> WriteResult:
-        """The new task, or the one that has the client's `id` already."""
-        return self._write(self._statements.create, id or str(uuid_utils.uuid7()), **_new(DEFAULTS | values))
+    def write(self, operation: Operation) -> Outcome:
+        """The outcome of one operation. Raises Problem if it is refused."""
+        if operation.task_id is None:
+            return operation.outcome(NO_TASK)
+        params = self._bind_write(operation)
+        for _ in range(ATTEMPTS):
+            if written := run_transaction(operation.write.statements, params).records():
+                return operation.outcome(WriteResult(written[0]))
+            task = read_one(operation.write.look, params)
+            if result := _refused(operation, task):
+                return operation.outcome(result)
+            # Another writer came between the write and the look, or a forgotten task has the new one's id.
+            if operation.write.creates:
+                run_transaction((DELETE_FORGOTTEN_TASK,), params)
+        raise _contention()
 
-    def update(self, task_id: str | None, revs: Revs = None, **changes: Any) -> WriteResult:
-        """The task with `changes` made, by the columns' names; not written where nothing changed."""
-        return self._write(self._statements.update, task_id, revs, **_new(changes))
+    def write_all(
+        self, operations: Sequence[Operation | Problem], *, atomic: bool
+    ) -> tuple[list[Outcome | Problem], int]:
+        """The outcome of each operation, done in order in one transaction, and the owner's rev after them.
 
-    def toggle(self, task_id: str | None, revs: Revs = None) -> WriteResult:
-        """The task with `completed` reversed."""
-        return self._write(self._statements.toggle, task_id, revs)
+        A problem among the operations stays where it is: one that cannot be tried. With `atomic` the first
+        problem is raised, with its index, and nothing is written.
+        """
+        asked = [operation for operation in operations if isinstance(operation, Operation)]
+        with transaction() as send:
+            results, rev = self._write_results(send, asked)
+            following = iter(results)
+            outcomes: list[Outcome | Problem] = []
+            for index, operation in enumerate(operations):
+                try:
+                    if isinstance(operation, Problem):
+                        raise operation
+                    outcomes.append(operation.outcome(next(following)))
+                except Problem as problem:
+                    if atomic:
+                        problem.index = index
+                        raise
+                    outcomes.append(problem)
+        return outcomes, rev
 
-    def delete(self, task_id: str | None, revs: Revs = None) -> WriteResult:
-        """The task, now in the trash."""
-        return self._write(self._statements.delete, task_id, revs)
+    def _write_results(self, send: Send, operations: list[Operation]) -> tuple[list[WriteResult], int]:
+        lock = ADD_AND_LOCK_USER if any(operation.write.creates for operation in operations) else LOCK_USER
+        owner = send([(lock, self._claims())]).records()
+        if not owner:
+            # Nobody who never wrote has a task to change.
+            return [NO_TASK] * len(operations), 0
+        rev = owner[0]["rev"]
+        results: list[WriteResult] = []
+        for part in _without_repeats(operations):
+            results += self._write_part(send, part, rev)
+            rev += len(part)
+        return results, rev
 
-    def restore(self, task_id: str | None, revs: Revs = None) -> WriteResult:
-        """The task, back from the trash; not written where it was not there."""
-        return self._write(self._statements.restore, task_id, revs)
+    def _write_part(self, send: Send, operations: list[Operation], rev: int) -> list[WriteResult]:
+        """Write tasks of different ids. The owner's row is locked, and each write raises its `rev` by one."""
+        bound = [(operation, self._bind_write(operation)) for operation in operations]
+        steps: list[Step] = []
+        for operation, params in bound:
+            if operation.write.creates:
+                steps.append((DELETE_FORGOTTEN_TASK, params))
+            steps += [(statement, params) for statement in operation.write.statements]
+        since = self._bind({"since": rev, "limit": len(bound)})
+        tasks = _page(send([*steps, (self._statements.changes, since)]), len(OWNER)).tasks
+        written = {task["rev"]: task for task in tasks}
+        results = []
+        for own_rev, (operation, params) in enumerate(bound, rev + 1):
+            if task := written.get(own_rev):
+                del task["deleted"]
+                results.append(WriteResult(task))
+            else:
+                found = send([(operation.write.look, params)]).records()
+                result = _refused(operation, found[0] if found else None)
+                if result is None:
+                    raise _contention()
+                results.append(result)
+        return results
+
+    def _claims(self) -> Record:
+        return self._bind({"email": self._user.email, "name": self._user.name, "now": datetime.now(UTC)})
+
+    def _bind_write(self, operation: Operation) -> Record:
+        return self._claims() | operation.params()
 
     def _bind(self, params: Record) -> Record:
         return {"owner": self._user.id, **params}
 
-    def _page(self, statement: Executable, params: Record, owner_columns: int) -> Page:
-        names, rows, _ = read(statement, self._bind(params))
-        # Each row is a task and then its owner; without tasks there is one row, whose id is null.
-        width = -owner_columns
-        tasks = [dict(zip(names[:width], row, strict=False)) for row in rows if row[0] is not None]
-        owner = dict(zip(names[width:], rows[0][width:], strict=True)) if rows else {}
-        return Page(tasks, **owner)
 
-    def _write(self, write: Write, task_id: str | None, revs: Revs = None, **values: Any) -> WriteResult:
-        """Make one change of a task, or find out why there is none to make."""
-        if task_id is None:
-            return WriteResult(None, changed=False)
-        claims = {"email": self._user.email, "name": self._user.name, "now": datetime.now(UTC)}
-        params = self._bind(
-            {**claims, "task_id": task_id, "revs": None if revs is None else sorted(revs), **values}
-        )
-        creates = write is self._statements.create
-        for _ in range(ATTEMPTS):
-            if written := run_transaction(write.statements, params).records():
-                return WriteResult(written[0])
-            task = read_one(write.look, params)
-            if task is None and not creates:
-                return WriteResult(None, changed=False)
-            if task is not None and not task.pop("applicable"):
-                return WriteResult(task, changed=False, deleted=task.pop("deleted"))
-            # Another writer came between the write and the look, or a forgotten task has the new one's id.
-            if creates:
-                run_transaction((DELETE_FORGOTTEN_TASK,), params)
-        raise Problem("service_unavailable", reason="contention")
+def _page(result: Result, owner_columns: int) -> Page:
+    names, rows, _ = result
+    # Each row is a task and then its owner; without tasks there is one row, whose id is null.
+    width = -owner_columns
+    tasks = [dict(zip(names[:width], row, strict=False)) for row in rows if row[0] is not None]
+    owner = dict(zip(names[width:], rows[0][width:], strict=True)) if rows else {}
+    return Page(tasks, **owner)
 
 
-def _new(values: Record) -> Record:
-    """The parameters of a write that sets these columns; null stands for the default."""
-    params: Record = {}
-    for column in SETTABLE:
-        name, value = column.key, values.get(column.key)
-        params[f"has_{name}"] = name in values
-        params[f"new_{name}"] = DEFAULTS[name] if value is None and name in values else value
-    for column, folded in FOLDED.items():
-        params[f"has_{folded.key}"] = column.key in values
-        params[f"new_{folded.key}"] = fold(values.get(column.key))
-    return params
+def _refused(operation: Operation, task: Record | None) -> WriteResult | None:
+    """Why an operation wrote nothing, by a look at its task; None where it must be tried again."""
+    if task is None:
+        return None if operation.write.creates else NO_TASK
+    if task.pop("applicable"):
+        return None
+    return WriteResult(task, changed=False, deleted=task.pop("deleted"))
+
+
+def _contention() -> Problem:
+    return Problem("service_unavailable", reason="contention")
+
+
+def _without_repeats(operations: list[Operation]) -> Iterator[list[Operation]]:
+    """The operations in order, in parts that each have a task once."""
+    part: dict[str | None, Operation] = {}
+    for operation in operations:
+        if operation.task_id in part:
+            yield list(part.values())
+            part = {}
+        part[operation.task_id] = operation
+    if part:
+        yield list(part.values())

@@ -7,15 +7,18 @@ from flask import Blueprint, Response, g, jsonify, request
 
 from ..contracts import Contract
 from ..db.database import Record
-from ..errors import Problem, field_error, not_found, validation_problem
+from ..errors import Problem, field_error, not_found, problem_details, validation_problem
 from ..etags import if_match_revs, if_none_match_matches, list_etag, task_etag
-from ..parsing import JSON, MERGE_PATCH, has_body, parse_body, parse_query
+from ..limits import MAX_BATCH_BODY
+from ..metrics import BATCH_OPERATIONS
+from ..parsing import JSON, MERGE_PATCH, has_body, parse_body, parse_query, validate
 from ..sync import SyncToken
 from ..validation import NO_QUERY, parse_uuid
+from .operations import Operation, Operations, Outcome
 from .queries import ChangesQuery, ListQuery
-from .schemas import CompletionSchema, changes_schema, creation_schema
+from .schemas import BatchSchema, CompletionSchema, changes_schema, creation_schema
 from .statements import TaskStatements
-from .store import Revs, TaskStore, WriteResult
+from .store import TaskStore
 
 
 def tasks_blueprint(contract: Contract) -> Blueprint:
@@ -27,6 +30,7 @@ def tasks_blueprint(contract: Contract) -> Blueprint:
         ("", "GET", "list_tasks"),
         ("", "POST", "create_task"),
         ("/changes", "GET", "list_changes"),
+        ("/batch", "POST", "batch_tasks"),
         (one, "GET", "get_task"),
         (one, "PUT", "put_task"),
         (one, "PATCH", "patch_task"),
@@ -49,6 +53,8 @@ class TaskViews:
         self._creation = creation_schema(contract)()
         self._changes = changes_schema(contract)()
         self._completion = CompletionSchema()
+        self._batch = BatchSchema()
+        self._operations = Operations(statements)
 
     def list_tasks(self) -> Response:
         """List your tasks, by default newest first.
@@ -78,13 +84,9 @@ class TaskViews:
         """
         self._refuse_query()
         new = parse_body(self._creation, self._contract.invalid_status)
-        result = self._store.create(**new)
-        task = result.task
-        if task is None or result.deleted:
-            raise Problem("conflict")
-        if not result.changed:
-            return self._task(task)
-        return self._task(task, 201, Location=f"{_request_path()}/{task['id']}")
+        status, task = self._store.write(self._operations.create(**new))
+        location = {"Location": f"{_request_path()}/{task['id']}"} if status == 201 else {}
+        return self._task(task, status, **location)
 
     def list_changes(self) -> Response:
         """List the changes since a rev.
@@ -107,6 +109,22 @@ class TaskViews:
         following = token.following(last, page.purged_rev, page.purge_count)
         return _json({"tasks": tasks, "deleted": deleted, "rev": following.encode(), "more": more}, 200, {})
 
+    def batch_tasks(self) -> Response:
+        """Create, update, delete and restore up to 100 tasks.
+
+        The operations are done in order, in one transaction, and each has the result that its own request
+        would have. A refused one does not stop the others, unless `atomic` is true: then nothing is done, and
+        the response is the problem of the first refused operation, with its `index`.
+        """
+        self._refuse_query()
+        batch = parse_body(self._batch, self._contract.invalid_status, limit=MAX_BATCH_BODY)
+        operations = [self._batch_operation(**operation) for operation in batch["operations"]]
+        outcomes, rev = self._store.write_all(operations, atomic=batch["atomic"])
+        results = [_batch_result(outcome) for outcome in outcomes]
+        for operation, result in zip(batch["operations"], results, strict=True):
+            BATCH_OPERATIONS.labels(operation["op"], result["status"]).inc()
+        return _json({"results": results, "rev": rev}, 200, {})
+
     def get_task(self, id: str) -> Response:
         """Get one task."""
         self._refuse_query()
@@ -123,21 +141,18 @@ class TaskViews:
     def delete_task(self, id: str) -> Response:
         """Move a task to the trash."""
         self._refuse_query()
-        revs = if_match_revs()
-        self._written(self._store.delete(parse_uuid(id), revs), revs)
+        self._store.write(self._operations.delete(parse_uuid(id), if_match_revs()))
         return Response(status=204)
 
     def restore_task(self, id: str) -> Response:
         """Restore a task from the trash."""
         self._refuse_query()
-        revs = if_match_revs()
-        return self._task(self._written(self._store.restore(parse_uuid(id), revs), revs, restored=True))
+        return self._written(self._operations.restore(parse_uuid(id), if_match_revs()))
 
     def toggle_task(self, id: str) -> Response:
         """Toggle a task's completion."""
         self._refuse_query()
-        revs = if_match_revs()
-        return self._task(self._written(self._store.toggle(parse_uuid(id), revs), revs))
+        return self._written(self._operations.toggle(parse_uuid(id), if_match_revs()))
 
     def complete_task(self, id: str) -> Response:
         """Set a task's completion, or toggle it if the body is empty or {}."""
@@ -155,16 +170,29 @@ class TaskViews:
         return self._update(id, parse_body(self._changes, status, media_types=media_types, partial=True))
 
     def _update(self, id: str, changes: Record) -> Response:
-        revs = if_match_revs()
-        return self._task(self._written(self._store.update(parse_uuid(id), revs, **changes), revs))
+        return self._written(self._operations.update(parse_uuid(id), if_match_revs(), **changes))
 
-    def _written(self, result: WriteResult, revs: Revs, *, restored: bool = False) -> Record:
-        """The task after a write. Raises Problem 404, or 412 if If-Match names other versions."""
-        if result.task is None or (result.deleted and not restored):
-            raise not_found()
-        if not result.changed and revs is not None and result.task["rev"] not in revs:
-            raise Problem("precondition_failed", headers={"ETag": task_etag(result.task["rev"])})
-        return result.task
+    def _written(self, operation: Operation) -> Response:
+        return self._task(self._store.write(operation).task)
+
+    def _batch_operation(
+        self, op: str, id: str = "", rev: int | None = None, task: Record | None = None
+    ) -> Operation | Problem:
+        """One operation of a batch, or the problem of its invalid task."""
+        status, task_id, revs = self._contract.invalid_status, parse_uuid(id), None if rev is None else {rev}
+        try:
+            match op:
+                case "create":
+                    return self._operations.create(**validate(self._creation, task or {}, status))
+                case "update":
+                    changes = validate(self._changes, task or {}, status, partial=True)
+                    return self._operations.update(task_id, revs, **changes)
+                case "delete":
+                    return self._operations.delete(task_id, revs)
+                case _:
+                    return self._operations.restore(task_id, revs)
+        except Problem as problem:
+            return problem
 
     def _refuse_query(self) -> None:
         parse_query(NO_QUERY, self._contract.invalid_status)
@@ -184,6 +212,14 @@ class TaskViews:
 def _request_path() -> str:
     """The request's path as a URL reference, without a trailing slash."""
     return quote(request.root_path + request.path.rstrip("/"))
+
+
+def _batch_result(outcome: Outcome | Problem) -> Record:
+    if isinstance(outcome, Problem):
+        return {"status": outcome.code, "problem": problem_details(outcome)}
+    if outcome.status == 204:
+        return {"status": 204}
+    return outcome._asdict()
 
 
 def _json(payload: Any, status: int, headers: dict[str, str]) -> Response:

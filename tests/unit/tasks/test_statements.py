@@ -13,9 +13,10 @@ from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from app import me
 from app.contracts import CONTRACTS
+from app.db import clauses
 from app.db.models import Task, User
 from app.maintenance import backfill, purge
-from app.tasks import clauses, statements
+from app.tasks import statements
 from app.tasks.lists import FILTERS, SORTS, TRASH
 from app.tasks.pages import Shape
 from app.tasks.statements import TaskStatements, Write

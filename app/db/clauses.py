@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..db.models import Task, User
+from .models import Task, User
 
 Columns = list[sa.ColumnElement[Any]]
 
