@@ -8,7 +8,7 @@ from .limits import MAX_DESCRIPTION
 
 
 class TaskIdConverter(BaseConverter):
-    """Any path segment but those that have a meaning of their own there: RESERVED, and `others` on one mount."""
+    """Any path segment but those with a meaning of their own there: RESERVED, and `others` on one mount."""
 
     RESERVED = ("changes", "batch")
     part_isolating = True
