@@ -47,8 +47,10 @@ def expect_problem(answer: requests.Response, status: int, code: str, retry_afte
         "code": code,
         "request_id": REQUEST_ID,
     }
-    assert detail == ERRORS[code].detail if code in ERRORS else detail.endswith(".")
-    on_v1 = "/v1/" in (answer.request.url or "")
+    url = answer.request.url or ""
+    sentence = ERRORS[code].detail.format(kib=1024 if "/batch" in url else 64) if code in ERRORS else detail
+    assert detail == sentence
+    on_v1 = "/v1/" in url
     assert error == ({"code": code, "message": detail, "details": None} if on_v1 else None)
     assert answer.headers["X-Request-ID"] == REQUEST_ID
     assert set(SECURITY_HEADERS) <= set(answer.headers.items())
@@ -78,8 +80,17 @@ def test_an_application_that_is_away_is_503_with_retry_after(address: str, path:
     expect_problem(ask(address, path, "POST", b"{}"), 503, "service_unavailable", "5")
 
 
-def test_a_body_far_beyond_64_kib_is_413(address: str) -> None:
-    expect_problem(ask(address, "/v1/tasks", "POST", bytes(100_000)), 413, "payload_too_large", None)
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [("/v1/tasks", 100_000), ("/v1/tasks/batch", 1_200_000), ("/api/a%20b/tasks/batch/", 1_200_000)],
+)
+def test_a_body_far_beyond_the_limit_is_413(address: str, path: str, size: int) -> None:
+    expect_problem(ask(address, path, "POST", bytes(size)), 413, "payload_too_large", None)
+
+
+@pytest.mark.parametrize("path", ["/api/tasks/batch", "/v1/tasks/batch", "/api/a%20b/tasks/batch/"])
+def test_a_batch_of_a_mebibyte_is_passed_on(address: str, path: str) -> None:
+    expect_problem(ask(address, path, "POST", bytes(1024 * 1024)), 503, "service_unavailable", "5")
 
 
 def test_too_many_requests_are_429_with_retry_after(address: str) -> None:

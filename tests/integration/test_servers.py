@@ -12,6 +12,7 @@ import pytest
 import requests
 from flask import Flask
 
+from app.limits import MAX_BATCH_BODY
 from tests.live import SERVERS, children
 from tests.people import token
 from tests.polling import wait_until
@@ -80,6 +81,19 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(live: L
     status, answer = exchange(live, request("POST /v1/tasks", *headers, "Content-Length: 1000000000"))
     assert status == 413
     assert b"payload_too_large" in answer
+
+
+@pytest.mark.parametrize("length_known", [True, False], ids=["length known", "chunked"])
+def test_a_batch_of_a_mebibyte_is_done_and_a_larger_one_refused(
+    live: Live, secret: str, length_known: bool
+) -> None:
+    batch = b'{"operations": [{"op": "create", "task": {"title": "Bread"}}]}'
+    headers = {"Authorization": f"Bearer {token(secret, 'alice')}", "Content-Type": "application/json"}
+    for size, status in ((MAX_BATCH_BODY, 200), (MAX_BATCH_BODY + 1, 413)):
+        body = batch.ljust(size)
+        data = body if length_known else iter([body[:500_000], body[500_000:]])
+        url = f"{live.address}/api/tasks/batch"
+        assert requests.post(url, data=data, headers=headers, timeout=30).status_code == status
 
 
 @pytest.mark.parametrize("size", [8_000, 32_000])
