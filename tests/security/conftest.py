@@ -20,7 +20,7 @@ MakeServer = Callable[..., KeyServer]
 MakeApp = Callable[..., Flask]
 SetLimit = Callable[[float], None]
 # Seconds for a fetch of a server that answers, and of one that does not.
-PATIENT, HASTY = 60, 0.3
+PATIENT, HASTY = 60, 0.1
 
 
 class Clock:
