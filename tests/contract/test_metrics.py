@@ -130,7 +130,7 @@ def test_a_503_is_counted_by_its_cause(outage: Flask, secret: str) -> None:
 
 
 @pytest.mark.one_database
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", ["gunicorn", pytest.param("granian", marks=pytest.mark.full_matrix)])
 def test_all_workers_are_counted_together(
     server: str, app: Flask, environ: dict[str, str], secret: str
 ) -> None:

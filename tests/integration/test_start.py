@@ -52,8 +52,9 @@ def test_a_start_without_migrations_says_so_in_one_line(
 
 
 def test_a_migrated_database_is_not_worth_a_line(
-    settings: dict[str, str], capsys: pytest.CaptureFixture[str]
+    settings: dict[str, str], migrated_sqlite: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    migrate(settings)
-    create_app(settings).extensions["readiness"].log_missing_migrations()
+    create_app(settings | {"DATABASE_URL": f"sqlite:///{migrated_sqlite}"}).extensions[
+        "readiness"
+    ].log_missing_migrations()
     assert capsys.readouterr().out == ""
