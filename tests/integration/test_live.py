@@ -16,8 +16,11 @@ from tests.live import ROOT, SERVERS, children, environment, free_port
 from tests.people import token
 from tests.polling import wait_until
 
+full_matrix = pytest.mark.full_matrix
 
-@pytest.fixture(scope="session", params=SERVERS)
+
+# test_writers.py is always on gunicorn.
+@pytest.fixture(scope="session", params=[pytest.param("gunicorn", marks=full_matrix), "granian"])
 def server_name(request: pytest.FixtureRequest) -> str:
     """Each server in turn."""
     name: str = request.param
@@ -115,7 +118,7 @@ BAD_SETTINGS: list[tuple[dict[str, str], str]] = [
     ("command", "settings", "named"),
     [
         *(("deploy/serve.py", *bad) for bad in BAD_SETTINGS[:2]),
-        *(pytest.param("deploy/serve.py", *bad, marks=pytest.mark.full_matrix) for bad in BAD_SETTINGS[2:]),
+        *(pytest.param("deploy/serve.py", *bad, marks=full_matrix) for bad in BAD_SETTINGS[2:]),
         ("-m gunicorn wsgi:app", *BAD_SETTINGS[0]),
         ("-m flask token --user alice", *BAD_SETTINGS[0]),
     ],
@@ -151,7 +154,7 @@ def test_serve_names_the_settings_that_gunicorn_reads_itself(name: str, value: s
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", [pytest.param("gunicorn", marks=full_matrix), "granian"])
 def test_a_port_that_is_taken_stops_the_start(server: str, secret: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -161,7 +164,7 @@ def test_a_port_that_is_taken_stops_the_start(server: str, secret: str) -> None:
     assert str(port) in done.stderr
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", ["gunicorn", pytest.param("granian", marks=full_matrix)])
 def test_a_reload_with_a_setting_that_cannot_be_used_leaves_the_old_workers_at_work(
     server: str, root: Path, tmp_path: Path, secret: str
 ) -> None:

@@ -39,7 +39,7 @@ def test_migrating_prints_each_migration_and_nothing_else(settings: dict[str, st
     assert migrate(settings) == []
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", ["gunicorn", pytest.param("granian", marks=pytest.mark.full_matrix)])
 def test_a_start_without_migrations_says_so_in_one_line(
     server: str, settings: dict[str, str], tmp_path: Path
 ) -> None:

@@ -219,14 +219,14 @@ def test_an_exp_without_end_is_no_error(app: Flask, source: Source, digits: int)
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/api/tasks", "/api/victim/tasks", "/api/me", "/v1/tasks/x"])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-def test_no_route_of_a_user_opens_without_a_token(app: Flask, path: str, method: str) -> None:
-    response = app.test_client().open(path, method=method)
-    assert response.status_code in (401, 405)
-    if response.status_code == 401:
-        assert response.headers["WWW-Authenticate"] == "Bearer"
-    else:
-        assert method not in response.headers["Allow"].split(", ")
+def test_no_route_of_a_user_opens_without_a_token(app: Flask, path: str) -> None:
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+        response = app.test_client().open(path, method=method)
+        assert response.status_code in (401, 405)
+        if response.status_code == 401:
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+        else:
+            assert method not in response.headers["Allow"].split(", ")
 
 
 def test_every_route_but_the_public_ones_asks_for_a_token(app: Flask) -> None:
