@@ -19,6 +19,7 @@ from app import create_app
 from app.db import database
 from app.extensions import db
 from tests.document import CheckedClient
+from tests.live import migrate
 from tests.people import Person
 from tests.postgres import Cluster, cluster, scratch_database
 
@@ -44,6 +45,14 @@ def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
     """A scratch database, one for each process of the run."""
     with scratch_database(server_url(pytestconfig)) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory, secret: str) -> Path:
+    """A SQLite file that has the tables, and stays empty: a test that writes takes a copy."""
+    path = tmp_path_factory.mktemp("migrated") / "tasks.db"
+    migrate({"DATABASE_URL": f"sqlite:///{path}", "BETTER_AUTH_SECRET": secret, "LOG_LEVEL": "WARNING"})
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +186,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    what = "run each mount on both databases, and tables in full on all of them"
+    what = "run each mount on both databases, tables in full on all of them, and what is marked full_matrix"
     parser.addoption("--full-matrix", action="store_true", help=what)
 
 
@@ -207,14 +216,16 @@ def _marked(metafunc: pytest.Metafunc, name: str) -> tuple[Any, ...]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:
-    """Deselect all but one case of a test that is marked `table`, save where it runs first."""
+    """Deselect what is marked `full_matrix`, and all but one case of a `table`, save where it runs first."""
     if config.getoption("full_matrix"):
         return
     sampled: set[tuple[Any, ...]] = set()
     kept: list[Any] = []
     dropped: list[Any] = []
     for item in items:
-        if item.get_closest_marker("table") and item.callspec.indices["database_url"] > 0:
+        if item.get_closest_marker("full_matrix"):
+            dropped.append(item)
+        elif item.get_closest_marker("table") and item.callspec.indices["database_url"] > 0:
             place = item.function, item.callspec.params["database_url"], item.callspec.params.get("mount")
             (dropped if place in sampled else kept).append(item)
             sampled.add(place)

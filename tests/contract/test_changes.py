@@ -104,6 +104,7 @@ def test_pages_of_any_size_hold_everything_once(mount: Mount, limit: int, alice:
     assert since == 10
 
 
+@pytest.mark.one_database
 def test_a_page_has_500_changes_unless_told_and_1000_at_most(alice: Person) -> None:
     for _ in range(501):
         create(V1, alice)

@@ -117,6 +117,7 @@ def test_each_user_counts_their_own_writes(mount: Mount, alice: Person, bob: Per
     assert [create(mount, user)["rev"] for user in (alice, bob, alice, bob, bob)] == [1, 1, 2, 2, 3]
 
 
+@table
 @pytest.mark.parametrize(("method", "rest"), USER_ROUTES)
 def test_a_path_that_names_another_user_is_403_before_anything_is_read(
     method: str, rest: str, alice: Person, bob: Person

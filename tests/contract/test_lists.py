@@ -64,6 +64,7 @@ def test_completed_filters_in_any_letter_case(mount: Mount, word: str, wanted: i
     assert mount.tasks(alice.get(mount.path(rest=f"?completed={word}"))) == [tasks[wanted]]
 
 
+@pytest.mark.one_database
 def test_a_list_has_100_tasks_unless_told_and_500_at_most(alice: Person) -> None:
     for _ in range(101):
         create(V1, alice)

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from flask import Flask
 
 from app import create_app
 from app.extensions import db
 from tests.contract.expect import NOTHING, V1, create, expect_problem
-from tests.live import SERVERS
-from tests.people import Person, token
+from tests.people import Person
 
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
@@ -127,16 +125,3 @@ def test_a_503_is_counted_by_its_cause(outage: Flask, secret: str) -> None:
     found = grown(outage, before)
     assert found["requests_unavailable_total", 'cause="database"'] == 1
     assert found["requests_unavailable_total", 'cause="not_ready"'] == 1
-
-
-@pytest.mark.one_database
-@pytest.mark.parametrize("server", SERVERS)
-def test_all_workers_are_counted_together(
-    server: str, app: Flask, environ: dict[str, str], secret: str
-) -> None:
-    headers = {"Authorization": f"Bearer {token(secret, 'alice')}"}
-    with SERVERS[server](environ | {"WEB_CONCURRENCY": "2"}) as (address, _):
-        for _ in range(20):
-            assert requests.get(f"{address}/v1/tasks", headers=headers, timeout=30).status_code == 200
-        text = requests.get(f"{address}/metrics", timeout=30).text
-    assert samples(text)["http_requests_total", 'method="GET",route="/v1/tasks",status="200"'] == 20

@@ -184,11 +184,12 @@ def test_if_match_without_the_tasks_tag_is_412_and_changes_nothing_however_spell
     mount: Mount, name: str, alice: Person, subtests: pytest.Subtests
 ) -> None:
     task = some_task(mount, alice, name)
-    for template in STALE:
-        with subtests.test(template), nothing_written(mount, alice):
-            header = template.replace("{}", str(task["rev"]))
-            response = write(mount, alice, task["id"], name, If_Match=header)
-            expect_412(response, mount, task["rev"])
+    with nothing_written(mount, alice):
+        for template in STALE:
+            with subtests.test(template):
+                header = template.replace("{}", str(task["rev"]))
+                response = write(mount, alice, task["id"], name, If_Match=header)
+                expect_412(response, mount, task["rev"])
 
 
 @each_mount
@@ -198,11 +199,12 @@ def test_if_match_without_an_entity_tag_is_400_and_changes_nothing_however_spell
     mount: Mount, name: str, alice: Person, subtests: pytest.Subtests
 ) -> None:
     task = some_task(mount, alice, name)
-    for template in UNREADABLE:
-        with subtests.test(template), nothing_written(mount, alice):
-            header = template.replace("{}", str(task["rev"]))
-            response = write(mount, alice, task["id"], name, If_Match=header)
-            expect_problem(response, 400, "bad_request", UNQUOTED, v1=mount.enveloped)
+    with nothing_written(mount, alice):
+        for template in UNREADABLE:
+            with subtests.test(template):
+                header = template.replace("{}", str(task["rev"]))
+                response = write(mount, alice, task["id"], name, If_Match=header)
+                expect_problem(response, 400, "bad_request", UNQUOTED, v1=mount.enveloped)
 
 
 @each_mount
@@ -345,21 +347,21 @@ def list_tag(mount: Mount, user: Person, query: str = "") -> str:
 @each_mount
 @table
 @pytest.mark.parametrize("query", ["", "?completed=false", "?limit=1", "?deleted=true"])
-@pytest.mark.parametrize("template", ["{}", "W/{}", '"1", {}', "*", "x,W/{}"])
 @pytest.mark.parametrize("written", [True, False], ids=["with tasks", "who never wrote"])
 def test_a_list_that_is_known_is_304_and_touches_no_task(
-    mount: Mount, query: str, template: str, written: bool, alice: Person
+    mount: Mount, query: str, written: bool, alice: Person
 ) -> None:
     if written:
         create(mount, alice)
         create(mount, alice)
     etag = list_tag(mount, alice, query)
     assert etag.startswith('"')
-    with statements() as seen:
-        response = alice.get(mount.path(rest=query), headers={"If-None-Match": template.replace("{}", etag)})
-    expect_304(response, etag)
-    assert not [statement for statement in seen if TOUCHES_TASKS.search(statement)]
-    assert len(seen) == 1
+    for tags in (etag, f"W/{etag}", f'"1", {etag}', "*", f"x,W/{etag}"):
+        with statements() as seen:
+            response = alice.get(mount.path(rest=query), headers={"If-None-Match": tags})
+        expect_304(response, etag)
+        assert not [statement for statement in seen if TOUCHES_TASKS.search(statement)]
+        assert len(seen) == 1
 
 
 @each_mount

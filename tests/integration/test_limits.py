@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from typing import Any
 
@@ -137,8 +138,9 @@ def test_a_server_that_says_nothing_is_503_and_not_ready(environ: dict[str, str]
         lambda: alice.post("/api/tasks", {"title": "Buy milk"}),
         lambda: alice.client.get("/ready"),
     ]
-    for request in requests:
-        expect_unavailable(request())
+    with ThreadPoolExecutor() as pool:
+        for response in pool.map(lambda request: request(), requests):
+            expect_unavailable(response)
     mute.listener.close()
     for one in mute.held:
         one.close()

@@ -12,13 +12,15 @@ import pytest
 import requests
 from flask import Flask
 
-from tests.contract.expect import table
 from tests.live import ROOT, SERVERS, children, environment, free_port
 from tests.people import token
 from tests.polling import wait_until
 
+full_matrix = pytest.mark.full_matrix
 
-@pytest.fixture(scope="session", params=SERVERS)
+
+# test_writers.py is always on gunicorn.
+@pytest.fixture(scope="session", params=[pytest.param("gunicorn", marks=full_matrix), "granian"])
 def server_name(request: pytest.FixtureRequest) -> str:
     """Each server in turn."""
     name: str = request.param
@@ -33,6 +35,7 @@ def create(address: str, headers: dict[str, str], title: str) -> requests.Respon
     return requests.post(f"{address}/v1/tasks", json={"title": title}, headers=headers, timeout=30)
 
 
+@pytest.mark.one_database
 def test_writers_in_two_workers_lose_nothing(address: str, secret: str) -> None:
     alice = headers(secret, "alice")
     titles = [f"task {n}" for n in range(80)]
@@ -44,6 +47,7 @@ def test_writers_in_two_workers_lose_nothing(address: str, secret: str) -> None:
     assert sorted(task["title"] for task in stored) == sorted(titles)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("users", [["alice", "alice"], ["alice", "bob"]], ids=["one user", "two users"])
 def test_first_creates_at_the_same_moment_all_succeed(address: str, secret: str, users: list[str]) -> None:
     for attempt in range(10):
@@ -53,6 +57,7 @@ def test_first_creates_at_the_same_moment_all_succeed(address: str, secret: str,
         assert [answer.status_code for answer in answers] == [201, 201]
 
 
+@pytest.mark.one_database
 def test_two_creates_with_one_id_make_one_task(address: str, secret: str) -> None:
     alice = headers(secret, "alice")
     for n in range(10):
@@ -82,7 +87,7 @@ def test_tasks_outlive_the_server(app: Flask, environ: dict[str, str], secret: s
         }
 
 
-@table
+@pytest.mark.one_database
 @pytest.mark.parametrize("length_known", [True, False], ids=["length known", "chunked"])
 @pytest.mark.parametrize(("size", "status"), [(65_536, 422), (65_537, 413), (1_000_000, 413)])
 def test_a_body_over_64_kib_is_refused(
@@ -101,18 +106,19 @@ def test_a_body_over_64_kib_is_refused(
 SERVE = [sys.executable, "deploy/serve.py"]
 BAD_SETTINGS: list[tuple[dict[str, str], str]] = [
     ({"BETTER_AUTH_SECRET": ""}, "BETTER_AUTH_SECRET: "),
+    ({"HOST": "nginx"}, "HOST: "),
+    ({"ALGORITHM": "RS256"}, "ALGORITHM: "),
     ({"BETTER_AUTH_SECRET": "short"}, "BETTER_AUTH_SECRET: "),
     ({"DATABASE_URL": "nonsense"}, "DATABASE_URL: "),
     ({"DB_POOL_SIZE": "many"}, "DB_POOL_SIZE: "),
-    ({"HOST": "nginx"}, "HOST: "),
-    ({"ALGORITHM": "RS256"}, "ALGORITHM: "),
 ]
 
 
 @pytest.mark.parametrize(
     ("command", "settings", "named"),
     [
-        *(("deploy/serve.py", settings, named) for settings, named in BAD_SETTINGS),
+        *(("deploy/serve.py", *bad) for bad in BAD_SETTINGS[:2]),
+        *(pytest.param("deploy/serve.py", *bad, marks=full_matrix) for bad in BAD_SETTINGS[2:]),
         ("-m gunicorn wsgi:app", *BAD_SETTINGS[0]),
         ("-m flask token --user alice", *BAD_SETTINGS[0]),
     ],
@@ -148,7 +154,7 @@ def test_serve_names_the_settings_that_gunicorn_reads_itself(name: str, value: s
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", [pytest.param("gunicorn", marks=full_matrix), "granian"])
 def test_a_port_that_is_taken_stops_the_start(server: str, secret: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -158,7 +164,7 @@ def test_a_port_that_is_taken_stops_the_start(server: str, secret: str) -> None:
     assert str(port) in done.stderr
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", ["gunicorn", pytest.param("granian", marks=full_matrix)])
 def test_a_reload_with_a_setting_that_cannot_be_used_leaves_the_old_workers_at_work(
     server: str, root: Path, tmp_path: Path, secret: str
 ) -> None:

@@ -69,38 +69,39 @@ def test_a_database_without_tables_is_not_ready(empty_app: Flask) -> None:
     assert response.get_json()["code"] == "service_unavailable"
 
 
-@pytest.mark.parametrize(
-    ("email", "name", "kept"),
-    [
-        ("alice@example.com", "Alice", ("alice@example.com", "Alice")),
-        ("a" * 251 + "@b.io", "x" * 101, (None, None)),
-        ("nonsense", "", (None, None)),
-        ("@", "Alice", (None, "Alice")),
-        (None, None, (None, None)),
-    ],
-)
-def test_users_from_before_the_checks_are_mended_and_keep_their_tasks(
-    email: str | None, name: str | None, kept: tuple[str | None, str | None], empty_app: Flask
-) -> None:
+# Users' e-mail addresses and names, and what is kept of them.
+UNCHECKED: dict[str, tuple[str | None, str | None, tuple[str | None, str | None]]] = {
+    "alice": ("alice@example.com", "Alice", ("alice@example.com", "Alice")),
+    "bob": ("a" * 251 + "@b.io", "x" * 101, (None, None)),
+    "charlie": ("nonsense", "", (None, None)),
+    "dora": ("@", "Dora", (None, "Dora")),
+    "erin": (None, None, (None, None)),
+}
+
+
+def test_users_from_before_the_checks_are_mended_and_keep_their_tasks(empty_app: Flask) -> None:
     insert_user = text(
-        "INSERT INTO users (id, email, name, rev, created_at) VALUES ('alice', :email, :name, 1, :now)"
+        "INSERT INTO users (id, email, name, rev, created_at) VALUES (:id, :email, :name, 1, :now)"
     )
     insert_task = text(
         "INSERT INTO tasks (user_id, id, title, rev, created_at, updated_at) VALUES "
-        "('alice', '5b0a3c1e8f1d4d7a9c550d3f6f0c9e21', 'Buy milk', 1, :now, :now)"
+        "(:id, '5b0a3c1e8f1d4d7a9c550d3f6f0c9e21', 'Buy milk', 1, :now, :now)"
     )
     now = {"now": "2026-11-21 09:30:00.000000"}
     with empty_app.app_context():
         upgrade(revision="0003")
         with db.engine.begin() as connection:
-            connection.execute(insert_user, {"email": email, "name": name} | now)
-            connection.execute(insert_task, now)
+            for user, (email, name, _) in UNCHECKED.items():
+                connection.execute(insert_user, {"id": user, "email": email, "name": name} | now)
+                connection.execute(insert_task, {"id": user} | now)
         upgrade()
         with db.engine.begin() as connection:
-            user = connection.execute(text("SELECT email, name FROM users WHERE id = 'alice'")).one()
-            tasks = text("SELECT count(*) FROM tasks WHERE tasks.user_id = 'alice'")
-            assert connection.execute(tasks).scalar_one() == 1
-        assert tuple(user) == kept
+            users = connection.execute(text("SELECT id, email, name FROM users")).all()
+            tasks = text("SELECT count(*) FROM tasks WHERE tasks.user_id = :id")
+            assert {connection.execute(tasks, {"id": user}).scalar_one() for user in UNCHECKED} == {1}
+        assert {user: (email, name) for user, email, name in users} == {
+            user: kept for user, (_, _, kept) in UNCHECKED.items()
+        }
         for column, value in (("email", "nonsense"), ("name", "x" * 101)):
             refused = text(f"UPDATE users SET {column} = :value")
             with pytest.raises(IntegrityError), db.engine.begin() as connection:

@@ -12,7 +12,7 @@ from app.db.models import Task
 from app.db.timeouts import clear_timeouts
 from app.extensions import db
 from app.maintenance.purge import purge
-from tests.contract.expect import API, create, rev, statements
+from tests.contract.expect import API, create, rev, statements, table
 from tests.people import Person
 
 
@@ -92,6 +92,7 @@ def test_a_dry_run_leaves_old_sync_tokens_good(app: Flask, alice: Person) -> Non
     assert alice.get("/api/tasks/changes?since=1").status_code == 410
 
 
+@table
 @pytest.mark.parametrize("batch", [1, 2, 3, 5, 6, 1000])
 def test_a_purge_goes_in_batches_through_all_users(
     batch: int, app: Flask, person: Callable[..., Person]

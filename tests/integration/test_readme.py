@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from flask import Flask
 
 from tests.console import replay
 
 
+@pytest.mark.one_database
 def test_the_readmes_sessions_answer_as_printed(app: Flask, environ: dict[str, str], root: Path) -> None:
     paths = [request.path for request in replay(root / "README.md", environ)]
     assert paths[0] == "/api/tasks"

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -140,24 +140,33 @@ def test_only_a_trusted_proxy_tells_whose_request_it_is(live: Live, source: str,
     assert line(live, f"from-{source}")["client"] == client
 
 
-def test_what_a_killed_worker_counted_is_kept(live: Live) -> None:
-    def counted() -> float:
-        text = requests.get(f"{live.address}/metrics", timeout=10).text
-        (line,) = [line for line in text.splitlines() if 'route="/health",status="200"' in line]
-        return float(line.rpartition(" ")[2])
+def counted(live: Live, route: str) -> float:
+    """The requests to a route that succeeded, by the metrics."""
+    lines = requests.get(f"{live.address}/metrics", timeout=10).text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if f'route="{route}",status="200"' in line)
 
+
+def test_all_workers_are_counted_together(live: Live, secret: str) -> None:
+    headers = {"Authorization": f"Bearer {token(secret, 'alice')}"}
+    before = counted(live, "/v1/tasks")
+    for _ in range(20):
+        assert requests.get(f"{live.address}/v1/tasks", headers=headers, timeout=30).status_code == 200
+    assert counted(live, "/v1/tasks") == before + 20
+
+
+def test_what_a_killed_worker_counted_is_kept(live: Live) -> None:
     for _ in range(20):
         assert requests.get(f"{live.address}/health", timeout=10).ok
-    before = counted()
+    before = counted(live, "/health")
     assert before >= 20
     for worker in children(live.process.pid):
         os.kill(worker, signal.SIGKILL)
-    assert wait_until(lambda: _answers(counted), 30)
-    assert counted() == before
+    assert wait_until(lambda: _answers(live), 30)
+    assert counted(live, "/health") == before
 
 
-def _answers(ask: Callable[[], float]) -> bool:
+def _answers(live: Live) -> bool:
     try:
-        return ask() > 0
+        return counted(live, "/health") > 0
     except requests.RequestException:
         return False

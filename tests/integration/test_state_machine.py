@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from flask import Flask
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -223,12 +224,14 @@ class Machine(RuleBasedStateMachine):
         assert copy == {key: task["rev"] for key, task in self.live().items()}
 
 
-def test_the_api_does_what_the_model_does(app: Flask, person: Callable[..., Person]) -> None:
+def test_the_api_does_what_the_model_does(
+    app: Flask, person: Callable[..., Person], pytestconfig: pytest.Config
+) -> None:
     machine = type("Machine", (Machine,), {"app": app, "person": staticmethod(person)})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25,
+            max_examples=25 if pytestconfig.getoption("full_matrix") else 12,
             stateful_step_count=30,
             derandomize=True,
             database=None,

@@ -122,8 +122,15 @@ def stored(app: Flask, user_id: str) -> dict[str, tuple[str, bool, int]]:
         return {task_id: (title, completed, rev) for task_id, title, completed, rev in rows}
 
 
-@pytest.mark.parametrize("limit", [3, 1000])
-@pytest.mark.parametrize("users", [1, WRITERS], ids=["one user", "eight users"])
+@pytest.mark.parametrize(
+    ("users", "limit"),
+    [
+        pytest.param(1, 3, id="one user, small pages"),
+        pytest.param(WRITERS, 1000, id="eight users, large pages"),
+        pytest.param(1, 1000, id="one user, large pages", marks=pytest.mark.full_matrix),
+        pytest.param(WRITERS, 3, id="eight users, small pages", marks=pytest.mark.full_matrix),
+    ],
+)
 def test_who_follows_the_changes_misses_nothing_and_ends_with_what_is_stored(
     users: int, limit: int, rounds: int, address: str, secret: str, app: Flask
 ) -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,14 +14,13 @@ from flask import Flask
 from app import create_app
 from app.auth.keys import KeySet, fetch_key_set
 from app.extensions import db
-from tests.live import migrate
 from tests.security.key_server import KeyServer
 
 MakeServer = Callable[..., KeyServer]
 MakeApp = Callable[..., Flask]
 SetLimit = Callable[[float], None]
 # Seconds for a fetch of a server that answers, and of one that does not.
-PATIENT, HASTY = 60, 0.3
+PATIENT, HASTY = 60, 0.1
 
 
 class Clock:
@@ -34,14 +34,6 @@ class Clock:
 
     def go(self, seconds: float) -> None:
         self.now += seconds
-
-
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The settings' URL of a SQLite file that has the tables."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('keys') / 'tasks.db'}"
-    migrate({"DATABASE_URL": url, "BETTER_AUTH_SECRET": "abcdefgh" * 4, "LOG_LEVEL": "ERROR"})
-    return url
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +61,14 @@ def _servers() -> Iterator[MakeServer]:
 
 
 @pytest.fixture(scope="module")
-def key_set_app(migrated_sqlite: str) -> Iterator[MakeApp]:
+def key_set_app(migrated_sqlite: Path) -> Iterator[MakeApp]:
     """Make an application in key set mode from its settings."""
     apps: list[Flask] = []
 
     def make(**settings: str) -> Flask:
-        apps.append(create_app({"DATABASE_URL": migrated_sqlite, "LOG_LEVEL": "ERROR", **settings}))
+        apps.append(
+            create_app({"DATABASE_URL": f"sqlite:///{migrated_sqlite}", "LOG_LEVEL": "ERROR", **settings})
+        )
         return apps[-1]
 
     yield make

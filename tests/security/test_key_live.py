@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from subprocess import Popen
 
 import pytest
@@ -18,9 +19,10 @@ Live = tuple[str, Popen[bytes], KeyServer]
 
 
 @pytest.fixture
-def live(migrated_sqlite: str, key_server: MakeServer) -> Iterator[Live]:
+def live(migrated_sqlite: Path, key_server: MakeServer) -> Iterator[Live]:
     server = key_server(KEY)
-    settings = {"DATABASE_URL": migrated_sqlite, "BETTER_AUTH_URL": server.address, "LOG_LEVEL": "ERROR"}
+    url = f"sqlite:///{migrated_sqlite}"
+    settings = {"DATABASE_URL": url, "BETTER_AUTH_URL": server.address, "LOG_LEVEL": "ERROR"}
     with gunicorn(settings, "-w", "2") as (address, process):
         yield address, process, server
 

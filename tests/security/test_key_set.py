@@ -111,29 +111,25 @@ ENCODINGS: dict[str, Callable[[SigningKey], bytes]] = {
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("alg", KEYS)
-def test_a_public_key_is_no_hmac_secret(app: Flask, alg: str, encoding: str) -> None:
-    secret = ENCODINGS[encoding](KEYS[alg])
-    header = {"kid": KEYS[alg].kid}
-    for digest in ("sha256", "sha384", "sha512"):
-        signer = hmac_signer(secret, digest)
+def test_a_public_key_is_no_hmac_secret(app: Flask, encoding: str) -> None:
+    for (alg, key), digest in product(KEYS.items(), ("sha256", "sha384", "sha512")):
+        signer, header = hmac_signer(ENCODINGS[encoding](key), digest), {"kid": key.kid}
         # Under the HMAC's own name, and under that of the key.
         for named in (f"HS{digest.removeprefix('sha')}", alg):
             forged = ClaimSource.of(Source(named, signer, header), iss=ISSUER, aud=AUDIENCE)
             assert_refused(ask(app, bearer(forged.token())), "invalid_token")
 
 
-@pytest.mark.parametrize("claimed", KEYS)
 @pytest.mark.parametrize("signer", KEYS)
-def test_a_token_is_verified_with_the_key_it_names_alone(app: Flask, claimed: str, signer: str) -> None:
+def test_a_token_is_verified_with_the_key_it_names_alone(app: Flask, signer: str) -> None:
     """Signed with one good key under the id of another, with the algorithm of either."""
-    key = source(signer)
-    for alg in {claimed, signer}:
-        response = ask(app, bearer(key.token(header={"kid": KEYS[claimed].kid, "alg": alg})))
-        if claimed == signer:
-            assert response.status_code == 200
-        else:
-            assert_refused(response, "invalid_token")
+    for claimed, key in KEYS.items():
+        for alg in {claimed, signer}:
+            response = ask(app, bearer(source(signer).token(header={"kid": key.kid, "alg": alg})))
+            if claimed == signer:
+                assert response.status_code == 200
+            else:
+                assert_refused(response, "invalid_token")
 
 
 @pytest.mark.parametrize(
@@ -185,17 +181,16 @@ def test_a_token_without_a_key_id_is_refused(app: Flask, alg: str) -> None:
     assert_refused(ask(app, bearer(signer.token())), "invalid_token")
 
 
-@pytest.mark.parametrize("kid", ["key-EdDSA", "the attacker's", None])
 @pytest.mark.parametrize("member", ["jku", "x5u", "jwk", "x5c", "x5t", "x5t#S256", "url", "iss"])
-def test_the_header_never_chooses_where_keys_come_from(
-    app: Flask, attacker: KeyServer, member: str, kid: str | None
-) -> None:
+def test_the_header_never_chooses_where_keys_come_from(app: Flask, attacker: KeyServer, member: str) -> None:
     evil = SigningKey("key-EdDSA", "EdDSA", corpus.ED_KEY)
     value: Any = {"jwk": evil.jwk(), "x5c": [evil.jwk()["x"]]}.get(member, f"{attacker.address}/keys")
-    header = {member: value} if kid is None else {member: value, "kid": kid}
     signer = ClaimSource.of(Source("EdDSA", evil.sign), iss=ISSUER, aud=AUDIENCE)
-    assert_refused(ask(app, bearer(signer.token(header=header))), "invalid_token")
-    assert_refused(ask(app, bearer(signer.token(header=header, iss=attacker.address))), "invalid_token")
+    for kid, iss in product(
+        ({"kid": "key-EdDSA"}, {"kid": "the attacker's"}, {}), (ISSUER, attacker.address)
+    ):
+        token = signer.token(header={member: value, **kid}, iss=iss)
+        assert_refused(ask(app, bearer(token)), "invalid_token")
     assert attacker.fetches == 0
 
 

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
 
 from app import create_app
 from app.extensions import db
@@ -16,9 +16,9 @@ Settings = dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory, secret: str) -> Settings:
+def settings(migrated_sqlite: Path, secret: str) -> Settings:
     return {
-        "DATABASE_URL": f"sqlite:///{tmp_path_factory.mktemp('cli') / 'x.db'}",
+        "DATABASE_URL": f"sqlite:///{migrated_sqlite}",
         "BETTER_AUTH_SECRET": secret,
         "LOG_LEVEL": "ERROR",
     }
@@ -26,10 +26,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, secret: str) -> Settings:
 
 @pytest.fixture(scope="module")
 def app(settings: Settings) -> Iterator[Flask]:
-    """An application over a SQLite file of this module's own."""
     app = create_app(settings)
-    with app.app_context():
-        upgrade()
     yield app
     with app.app_context():
         db.engine.dispose()

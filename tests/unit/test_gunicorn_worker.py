@@ -103,6 +103,13 @@ def application(environ: Any, start_response: Any) -> list[bytes]:
     return [body]
 
 
+class Brisk(Worker):
+    """A worker that looks at its limits more often than once a second."""
+
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        super().wait_for_and_dispatch_events(0.05)
+
+
 class Running:
     """A worker that runs in a thread, without a master."""
 
@@ -112,7 +119,7 @@ class Running:
         self.log = Mock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = self.listener.getsockname()
-        self.worker = Worker(1, os.getppid(), [self.listener], None, 30, config, self.log)
+        self.worker = Brisk(1, os.getppid(), [self.listener], None, 30, config, self.log)
         self.worker.tpool = self.worker.get_thread_pool()
         self.worker.poller = DefaultSelector()
         self.worker.method_queue.init()

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy import exc
 
 from app import create_app
@@ -30,18 +30,18 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def make(tmp_path: Path, secret: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def make(
+    tmp_path: Path, migrated_sqlite: Path, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Make]:
     """Make an application, and where its log goes."""
     made: list[Flask] = []
+    path = shutil.copy(migrated_sqlite, tmp_path)
     kept = logging.getLogger("app").handlers, logging.getLogger("app").level
 
     def factory(out: io.StringIO | None = None, **environ: str) -> tuple[Flask, io.StringIO]:
         out = out or io.StringIO()
         monkeypatch.setattr(sys, "stdout", out)
-        url = f"sqlite:///{tmp_path / 'tasks.db'}"
-        app = create_app({"DATABASE_URL": url, "BETTER_AUTH_SECRET": secret, **environ})
-        with app.app_context():
-            upgrade()
+        app = create_app({"DATABASE_URL": f"sqlite:///{path}", "BETTER_AUTH_SECRET": secret, **environ})
         made.append(app)
         return app, out
 

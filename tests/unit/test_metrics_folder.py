@@ -9,7 +9,7 @@ from tests.live import ROOT
 # Workers in turn, each killed during a request, beside one that runs all the time.
 WORKERS = """
 import os, signal
-import flask, flask_sqlalchemy, prometheus_client
+import apispec, flask_cors, flask_migrate, jwt, marshmallow, prometheus_client, psycopg2, uuid_utils
 
 def work(number):
     from app.metrics import IN_FLIGHT, REQUESTS, SECONDS

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,8 +28,8 @@ def settings(tmp_path: Path, secret: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def sample_app(settings: dict[str, str]) -> Iterator[Flask]:
-    migrate(settings)
+def sample_app(settings: dict[str, str], tmp_path: Path, migrated_sqlite: Path) -> Iterator[Flask]:
+    shutil.copy(migrated_sqlite, tmp_path)
     app = create_app(settings)
     yield app
     with app.app_context():
