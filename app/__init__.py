@@ -7,7 +7,7 @@ The path of a request:
     tasks/views.py            parse, validate, call the store, respond
       parsing.py                with tasks/schemas.py and tasks/queries.py
       tasks/store.py            with tasks/statements.py
-      db/database.py            the owner's rows: one message to the database
+      db/database.py            the owner's rows: one message to the database, several for a batch
     errors.py                 any error on the way becomes problem details
 
 tasks/fields.py declares the fields of a task, limits.py their lengths, and config.py the settings.

@@ -1,7 +1,7 @@
 """The registry of errors, and the handlers that turn every error into RFC 9457 problem details."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, current_app, g, request
@@ -13,6 +13,7 @@ from .contracts import has_error_member
 from .db.outages import is_outage, outage_cause
 from .headers import problem_media_type
 from .limits import MAX_FIELD_ERRORS
+from .pointers import json_pointer, located
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ def validation_problem(status: int, place: str, messages: Mapping[Any, Any]) -> 
     Those of the body as a whole are under None. `place` is `pointer` for a body's fields, `parameter` for a
     query's.
     """
-    found = list(_located(messages))[:MAX_FIELD_ERRORS]
+    found = list(located(messages))[:MAX_FIELD_ERRORS]
     errors = []
     for path, (code, detail) in found:
         where = str(path[0]) if place == "parameter" else json_pointer(path)
@@ -147,20 +148,6 @@ def validation_problem(status: int, place: str, messages: Mapping[Any, Any]) -> 
     path, first = found[0]
     subject = "/".join(map(str, path[:1] if place == "parameter" else path)) if path else "body"
     return Problem("validation_error", f"{subject}: {first.detail}", status=status, errors=errors)
-
-
-def _located(messages: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], FieldError]]:
-    """Each error with the names and indexes that lead to it."""
-    if isinstance(messages, list):
-        yield from ((path, error) for error in messages)
-    else:
-        for name, inner in messages.items():
-            yield from _located(inner, path if name is None else (*path, name))
-
-
-def json_pointer(path: tuple[Any, ...]) -> str:
-    """The JSON pointer (RFC 6901, section 3) to a part of the body; an empty path is the whole."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def not_found() -> Problem:

@@ -10,6 +10,8 @@ MAX_NAME = 100
 MAX_TAG = 50
 MAX_POSITION = 100
 MAX_SEARCH = 200
+# Of an unknown name in an error.
+MAX_SHOWN_NAME = 200
 
 # In bytes. Proxies pass no header much longer than the token.
 MAX_BODY = 64 * 1024

@@ -134,8 +134,5 @@ def _load(
         loaded: dict[str, Any] = schema.load(data, partial=partial)
     except ValidationError as error:
         messages: dict[str, Any] = error.messages  # type: ignore[assignment]
-        known = {field.data_key or name for name, field in schema.fields.items()}
-        # marshmallow lists unknown names in the order of a set, which differs between processes.
-        in_order = sorted(messages, key=lambda name: "" if name in known else name)
-        raise validation_problem(status, place, {name: messages[name] for name in in_order}) from None
+        raise validation_problem(status, place, messages) from None
     return loaded

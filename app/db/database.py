@@ -1,11 +1,12 @@
-"""How statements reach the database: each read and each transaction is one message to PostgreSQL."""
+"""How statements reach the database: a read or a write is one message to PostgreSQL, a batch is several."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import psycopg2
+from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, Executable, exc
 
 from ..extensions import db
@@ -87,14 +88,12 @@ def transaction() -> Iterator[Callable[[Iterable[Step]], Result]]:
     engine = db.engine
     if engine.dialect.name != "postgresql":
         with engine.begin() as connection:
-            yield lambda steps: [_run_on_connection(connection, (step,), params) for step, params in steps][
-                -1
-            ]
+            yield partial(_run_steps, connection)
         return
     with _cursor(engine) as cursor:
-        cursor.execute("BEGIN")
+        cursor.begin()
         try:
-            yield lambda steps: _send_steps(cursor, list(steps))
+            yield partial(_send_steps, cursor)
         except BaseException:
             if not cursor.connection.closed:
                 cursor.end("ROLLBACK")
@@ -102,13 +101,21 @@ def transaction() -> Iterator[Callable[[Iterable[Step]], Result]]:
         cursor.end("COMMIT")
 
 
-def _send_steps(cursor: Any, steps: list[Step]) -> Result:
+def _run_steps(connection: Connection, steps: Iterable[Step]) -> Result:
+    for statement, params in steps:
+        result = _run_on_connection(connection, (statement,), params)
+    return result
+
+
+def _send_steps(cursor: Any, steps: Iterable[Step]) -> Result:
     message = []
     for statement, params in steps:
         text, constants = _compile((statement,))
-        message.append(cursor.mogrify(text, {**constants, **params}).decode())
-    send(cursor, "; ".join(message), None)
-    return _result(cursor, steps[-1][0])
+        message.append(cursor.mogrify(text, {**constants, **params}))
+    # Text, as all that is sent here; the driver has it in the connection's encoding.
+    encoding = extensions.encodings[cursor.connection.encoding]
+    send(cursor, b"; ".join(message).decode(encoding), None)
+    return _result(cursor, statement)
 
 
 def _result(cursor: Any, statement: Executable) -> Result:

@@ -20,6 +20,16 @@ class List(TypeDecorator[list[Any]]):
         return None if value is None else json.dumps(value)
 
 
+class UuidList(List):
+    """A bound list of UUIDs, which SQLite stores without hyphens."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: list[Any] | None, dialect: Any) -> str | None:
+        """The list as JSON."""
+        return super().process_bind_param(value and [uuid.replace("-", "") for uuid in value], dialect)
+
+
 class TextList(List):
     """A column of strings: an array on PostgreSQL, JSON on SQLite."""
 
@@ -65,6 +75,13 @@ class any_of(GenericFunction[bool]):  # noqa: N801
     inherit_cache = True
 
 
+class any_uuid(GenericFunction[bool]):  # noqa: N801
+    """Whether a UUID is in a bound `UuidList`."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
 def _spell(function: type[GenericFunction[Any]], **spellings: str) -> None:
     """Compile a function by a format string for each dialect, which takes the function's arguments."""
 
@@ -85,3 +102,8 @@ _spell(
     postgresql="{} @> {}",
 )
 _spell(any_of, sqlite="{} IN (SELECT value FROM json_each({}))", postgresql="{} = ANY({})")
+_spell(
+    any_uuid,
+    sqlite="{} IN (SELECT value FROM json_each({}))",
+    postgresql="{} = ANY(CAST({} AS uuid[]))",
+)

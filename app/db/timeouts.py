@@ -30,7 +30,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_recycle": settings.pool_recycle,
         # The connection used last is used next, so that idle ones can be closed by the server unnoticed.
         "pool_use_lifo": True,
-        # Each message is a transaction of its own, so a returned connection has nothing to roll back.
+        # A returned connection has nothing to roll back: its messages are transactions of their own, and a
+        # longer transaction that cannot be ended closes it.
         "pool_reset_on_return": None,
         # SQLAlchemy would look for the type on each new connection.
         "use_native_hstore": False,
@@ -49,25 +50,44 @@ class TimeoutCursor(extensions.cursor):
     """A cursor that sends its connection's limits in front of each statement, in the same message."""
 
     connection: "TimeoutConnection"
+    deadline: float | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         extensions.register_type(UUID_AS_TEXT, self)
 
     def execute(self, query: Any, vars: Any = None) -> None:
-        """Execute the limits and the query as one transaction, or begin a longer one with BEGIN."""
+        """Execute the limits and the query as one transaction, or as a part of the one that `begin` began."""
+        if self.deadline and time.monotonic() > self.deadline:
+            raise ServerTimeout("the transaction took too long")
         super().execute(self.connection.prefix + query, vars)
 
+    def begin(self) -> None:
+        """Begin a transaction of several messages, which together may take as long as one statement.
+
+        The server ends it if the next message does not come, because it holds a lock.
+        """
+        limit = self.connection.statement_timeout
+        self.execute(f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {limit * 1000}")
+        self.deadline = time.monotonic() + limit
+
     def end(self, command: str) -> None:
-        """Execute COMMIT or ROLLBACK, alone: a failed transaction takes no limits."""
-        super().execute(command)
+        """Execute COMMIT or ROLLBACK, alone: a failed transaction takes no limits.
+
+        If that fails, nobody knows what the connection is in, and it is closed.
+        """
+        try:
+            super().execute(command)
+        except psycopg2.Error:
+            self.connection.close()
+            raise
 
 
 class TimeoutConnection(extensions.connection):
     """A psycopg2 connection that limits every statement and every wait, its own making included.
 
     It waits no longer than `wait_timeout` seconds, or forever where that is None. Each message is a
-    transaction, and no BEGIN is sent.
+    transaction, unless a cursor's `begin` was sent.
     """
 
     prefix = ""
@@ -78,6 +98,7 @@ class TimeoutConnection(extensions.connection):
         connect_timeout = settings.database_url.query.get("connect_timeout", settings.connect_timeout)
         self.wait_timeout: float | None = float(str(connect_timeout))
         super().__init__(dsn)
+        self.statement_timeout = settings.statement_timeout
         self.wait_timeout = settings.statement_timeout + MARGIN_SECONDS
         self.autocommit = True
         # For one transaction alone: a pooler that hands the connection to another client after it (PgBouncer,

@@ -10,7 +10,7 @@ from ..db.database import Record, read
 from ..db.models import Task
 from ..extensions import db
 from ..tasks.statements import fold
-from .purge import each_user
+from .purge import LOCK_OWNER, each_user
 
 BATCH = 500
 TEXTS = (Task.title, Task.description, Task.title_folded, Task.description_folded)
@@ -64,5 +64,6 @@ def _fill(owner: str, tasks: list[Record]) -> int:
     with db.engine.begin() as connection:
         # Each statement has other values in its text, so none is worth a place in the cache.
         connection.execution_options(compiled_cache=None)
+        connection.execute(LOCK_OWNER, {"owner": owner})
         # sqlite3 counts no rows of a statement that begins with WITH.
         return len(connection.execute(update.returning(Task.id), {"owner": owner}).all())

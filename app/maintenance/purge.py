@@ -27,6 +27,8 @@ def _last_of_batch(*conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
     return sa.select(sa.func.max(batch.c.rev).label("rev"))
 
 
+# Before any of the owner's tasks, as writers do: otherwise a batch and a deletion could wait for each other.
+LOCK_OWNER = sa.update(User).where(THIS_USER).values(rev=User.rev)
 UP_TO_REV = Task.rev <= sa.bindparam("rev_limit")
 LAST_FORGOTTEN, LAST_EXPIRED = _last_of_batch(*FORGOTTEN), _last_of_batch(*EXPIRED)
 DELETE_FORGOTTEN = sa.delete(Task).where(*FORGOTTEN, UP_TO_REV)
@@ -79,7 +81,7 @@ def each_user(batch: int = BATCH) -> Iterator[str]:
 
 def delete_forgotten(owner: str) -> None:
     """Delete the tasks that a forgotten user left."""
-    _in_batches(LAST_FORGOTTEN, (DELETE_FORGOTTEN,), {"owner": owner, "limit": BATCH})
+    _in_batches(LAST_FORGOTTEN, (LOCK_OWNER, DELETE_FORGOTTEN), {"owner": owner, "limit": BATCH})
 
 
 def _in_batches(last_of_batch: sa.Select[int], statements: tuple[sa.Executable, ...], params: Record) -> int:

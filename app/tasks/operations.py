@@ -32,7 +32,7 @@ NO_TASK = WriteResult(None, changed=False)
 
 
 class Outcome(NamedTuple):
-    """The status of a successful write, and the task after it."""
+    """The status of a successful write, and the task after it; a response with 204 does not show it."""
 
     status: int
     task: Record

@@ -49,6 +49,7 @@ class CompletionSchema(BodySchema):
     completed = StrictBoolean()
 
 
+# The docstrings of the operations describe them in the OpenAPI document.
 class CreateSchema(StrictSchema):
     """Create a task."""
 

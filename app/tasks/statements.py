@@ -22,7 +22,7 @@ from ..db.clauses import (
     Columns,
 )
 from ..db.database import KEPT_STATEMENTS
-from ..db.functions import List, any_of
+from ..db.functions import List, UuidList, any_of, any_uuid
 from ..db.models import Task, User
 from .fields import SETTABLE_FIELDS, task_fields
 from .pages import page, with_owner
@@ -30,6 +30,7 @@ from .pages import page, with_owner
 # The revs that If-Match names; null stands for any.
 REVS = sa.bindparam("revs", type_=List())
 REV_MATCHES = sa.or_(REVS.is_(None), any_of(Task.rev, REVS))
+IDS = sa.bindparam("ids", type_=UuidList())
 NOW = sa.bindparam("now", type_=Task.updated_at.type)
 
 
@@ -94,6 +95,8 @@ class TaskStatements:
         self.delete = change(columns, [LIVE], {"deleted_at": NOW})._replace(status=204)
         self.restore = change(columns, [TRASHED], {"deleted_at": None})._replace(restores=True)
         self.get = sa.select(*columns).where(*TASK_KEY, LIVE)
+        # Tasks of a batch, in the trash or not.
+        self.find = sa.select(*columns, TRASHED.label("deleted")).where(OWNED, any_uuid(Task.id, IDS))
         # Filters, orders and starts of pages combine to thousands: each is built when it is first asked for.
         self.page = lru_cache(KEPT_STATEMENTS)(lambda shape: page(columns, shape))
         self.changes = with_owner(

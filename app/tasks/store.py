@@ -98,7 +98,7 @@ class TaskStore:
         A problem among the operations stays where it is: one that cannot be tried. With `atomic` the first
         problem is raised, with its index, and nothing is written.
         """
-        asked = [operation for operation in operations if isinstance(operation, Operation)]
+        asked = [each for each in operations if isinstance(each, Operation) and each.task_id]
         with transaction() as send:
             results, rev = self._write_results(send, asked)
             following = iter(results)
@@ -107,7 +107,7 @@ class TaskStore:
                 try:
                     if isinstance(operation, Problem):
                         raise operation
-                    outcomes.append(operation.outcome(next(following)))
+                    outcomes.append(operation.outcome(next(following) if operation.task_id else NO_TASK))
                 except Problem as problem:
                     if atomic:
                         problem.index = index
@@ -121,8 +121,8 @@ class TaskStore:
         if not owner:
             # Nobody who never wrote has a task to change.
             return [NO_TASK] * len(operations), 0
-        rev, forgotten_rev = owner[0].values()
-        before_creates = (DELETE_FORGOTTEN_TASK,) if forgotten_rev else ()
+        rev = owner[0]["rev"]
+        before_creates = (DELETE_FORGOTTEN_TASK,) if owner[0]["forgotten_rev"] else ()
         results: list[WriteResult] = []
         for part in _without_repeats(operations):
             results += self._write_part(send, part, rev, before_creates)
@@ -132,27 +132,21 @@ class TaskStore:
     def _write_part(
         self, send: Send, operations: list[Operation], rev: int, before_creates: tuple[Executable, ...]
     ) -> list[WriteResult]:
-        """Write tasks of different ids. The owner's row is locked, and each write raises its `rev` by one."""
-        bound = [(operation, self._bind_write(operation)) for operation in operations]
+        """Write tasks of different ids. The owner's row is locked, and has `rev`.
+
+        Each operation raises it by one, even if it then writes nothing, and so knows its own.
+        """
         steps: list[Step] = []
-        for operation, params in bound:
+        for operation in operations:
             before = before_creates if operation.write.creates else ()
+            params = self._bind_write(operation)
             steps += [(statement, params) for statement in (*before, *operation.write.statements)]
-        since = self._bind({"since": rev, "limit": len(bound)})
-        tasks = _page(send([*steps, (self._statements.changes, since)]), len(OWNER)).tasks
-        written = {task["rev"]: task for task in tasks}
-        results = []
-        for own_rev, (operation, params) in enumerate(bound, rev + 1):
-            if task := written.get(own_rev):
-                del task["deleted"]
-                results.append(WriteResult(task))
-            else:
-                found = send([(operation.write.look, params)]).records()
-                result = _refused(operation, found[0] if found else None)
-                if result is None:
-                    raise _contention()
-                results.append(result)
-        return results
+        ids = self._bind({"ids": [operation.task_id for operation in operations]})
+        found = {task["id"]: task for task in send([*steps, (self._statements.find, ids)]).records()}
+        return [
+            _result(operation, found.get(operation.task_id), own_rev)
+            for own_rev, operation in enumerate(operations, rev + 1)
+        ]
 
     def _claims(self) -> Record:
         return self._bind({"email": self._user.email, "name": self._user.name, "now": datetime.now(UTC)})
@@ -180,6 +174,16 @@ def _refused(operation: Operation, task: Record | None) -> WriteResult | None:
     if task.pop("applicable"):
         return None
     return WriteResult(task, changed=False, deleted=task.pop("deleted"))
+
+
+def _result(operation: Operation, task: Record | None, own_rev: int) -> WriteResult:
+    """What an operation of a batch did to its task, found after it with `deleted`."""
+    if task is None:
+        if operation.write.creates:
+            raise _contention()
+        return NO_TASK
+    deleted, changed = task.pop("deleted"), task["rev"] == own_rev
+    return WriteResult(task, changed, deleted and not changed)
 
 
 def _contention() -> Problem:

@@ -87,12 +87,12 @@ def test_of_a_batch_whose_connection_breaks_before_the_commit_nothing_is_there(
     operations: list[dict[str, Any]] = [
         *({"op": "create", "task": {"id": task_id, "title": "Bread"}} for task_id in ids),
         {"op": "delete", "id": task["id"]},
-        # Refused, so that its look is sent when all else is written.
+        # Its second write of a task is sent when all else is written.
         {"op": "restore", "id": ids[0], "rev": 99},
     ]
     send, messages = database.send, []
 
-    def break_before_look(cursor: Any, text: str, params: Any) -> None:
+    def break_at_the_end(cursor: Any, text: str, params: Any) -> None:
         messages.append(text)
         if len(messages) == 3:
             with psycopg2.connect(environ["DATABASE_URL"]) as other:
@@ -101,13 +101,23 @@ def test_of_a_batch_whose_connection_breaks_before_the_commit_nothing_is_there(
                 )
         send(cursor, text, params)
 
-    monkeypatch.setattr(database, "send", break_before_look)
+    monkeypatch.setattr(database, "send", break_at_the_end)
     response = alice.post("/api/tasks/batch", {"operations": operations})
     monkeypatch.setattr(database, "send", send)
     assert (response.status_code, response.get_json()["code"]) == (503, "service_unavailable")
     assert alice.get("/api/tasks").get_json() == [task]
     again = alice.post("/api/tasks/batch", {"operations": operations}).get_json()["results"]
     assert [result["status"] for result in again] == [201, 201, 201, 204, 412]
+
+
+def test_texts_arrive_where_the_client_encoding_is_another_one(
+    app: Flask, environ: dict[str, str], secret: str
+) -> None:
+    url = f"{environ['DATABASE_URL']}?client_encoding=latin1"
+    other = Person(create_app(environ | {"DATABASE_URL": url}).test_client(), secret, "alice")
+    operations = [{"op": "create", "task": {"title": "café"}}]
+    assert other.post("/api/tasks/batch", {"operations": operations}).status_code == 200
+    assert [task["title"] for task in other.get("/api/tasks?search=CAFÉ").get_json()] == ["café"]
 
 
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])

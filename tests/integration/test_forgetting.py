@@ -1,8 +1,11 @@
 """`DELETE /api/me` hides everything at once and deletes it in batches, also after an interruption."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from typing import Any
 
+import psycopg2
 import pytest
 from flask import Flask
 from sqlalchemy import text
@@ -11,8 +14,10 @@ from sqlalchemy.exc import OperationalError
 from app import me
 from app.extensions import db
 from app.maintenance import purge
+from app.maintenance.backfill import backfill
 from tests.contract.expect import API, create
 from tests.people import Person
+from tests.polling import wait_until
 
 ID = "5b0a3c1e-8f1d-4d7a-9c55-0d3f6f0c9e21"
 EMPTY_CHANGES: dict[str, Any] = {"tasks": [], "deleted": [], "more": False}
@@ -115,3 +120,37 @@ def test_a_refused_change_of_a_forgotten_user_keeps_no_claim(person: Callable[..
     assert alice.put(f"/api/tasks/{task['id']}", {"title": "Buy tea"}).status_code == 404
     user = person("alice").get("/api/me").get_json()
     assert (user["email"], user["name"], user["created_at"]) == (None, None, None)
+
+
+def in_context(app: Flask, work: Callable[[str], Any]) -> None:
+    with app.app_context():
+        work("alice")
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("work", [purge.delete_forgotten, lambda _: backfill()], ids=["forget", "backfill"])
+def test_the_owner_is_locked_before_a_task_so_that_no_two_wait_for_each_other(
+    work: Callable[[str], Any], app: Flask, environ: dict[str, str], interrupted: list[str]
+) -> None:
+    make_stale = "UPDATE tasks SET title_folded = NULL WHERE tasks.user_id = 'alice'"
+    with app.app_context(), ThreadPoolExecutor() as pool, ExitStack() as stack:
+        with db.engine.begin() as connection:
+            connection.execute(text(make_stale))
+        other, third = (stack.enter_context(closing(psycopg2.connect(environ["DATABASE_URL"]))) for _ in "ab")
+        other.cursor().execute("SELECT FROM users WHERE id = 'alice' FOR UPDATE")
+        done = pool.submit(in_context, app, work)
+        looking = third.cursor()
+
+        def is_waiting() -> bool:
+            looking.execute(
+                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            return bool(looking.rowcount)
+
+        assert wait_until(is_waiting)
+        third.rollback()
+        looking.execute("SELECT FROM tasks WHERE tasks.user_id = 'alice' FOR UPDATE NOWAIT")
+        assert looking.rowcount == len(interrupted)
+        third.rollback()
+        other.rollback()
+        done.result(30)

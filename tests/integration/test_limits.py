@@ -16,12 +16,14 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.db.database import read, run_transaction
+from app.db.database import read, run_transaction, transaction
+from app.db.timeouts import TimeoutCursor
 from app.extensions import db
 from tests.contract.expect import API, create
 from tests.people import Person
 
 # Nothing here measures time: a request that is answered at all was ended by a limit.
+ONE = select(literal(1).label("one"))
 SLEEP = select(func.pg_sleep(600).label("slept"))
 PATIENT = dict.fromkeys(("STATEMENT_TIMEOUT", "LOCK_TIMEOUT", "DB_POOL_TIMEOUT"), "60")
 POOL_OF_TWO = {"DB_POOL_SIZE": "1", "DB_MAX_OVERFLOW": "1"}
@@ -86,6 +88,32 @@ def test_a_batch_that_waits_too_long_for_its_lock_is_503_and_leaves_no_transacti
         ours = "datname = current_database() AND pid <> pg_backend_pid()"
         states = text(f"SELECT state FROM pg_stat_activity WHERE {ours}")
         assert set(connection.execute(states).scalars()) <= {"idle"}
+
+
+def test_a_transaction_of_several_messages_takes_as_long_as_one_statement_may(hasten: Hasten) -> None:
+    hasten("STATEMENT_TIMEOUT")
+
+    def nap_three_times() -> None:
+        with transaction() as send:
+            for _ in range(3):
+                send([(select(func.pg_sleep(0.6).label("slept")), {})])
+
+    with pytest.raises(OperationalError, match="the transaction took too long"):
+        nap_three_times()
+    assert read(ONE, {}).records() == [{"one": 1}]
+
+
+def test_a_connection_whose_transaction_cannot_be_ended_is_closed(
+    hasten: Hasten, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasten("STATEMENT_TIMEOUT")
+    end = TimeoutCursor.end
+    with monkeypatch.context() as patch:
+        patch.setattr(TimeoutCursor, "end", lambda cursor, _: end(cursor, "SELECT pg_sleep(600)"))
+        with pytest.raises(OperationalError, match="statement timeout") as caught, transaction() as send:
+            send([(ONE, {})])
+    assert caught.value.connection_invalidated
+    assert read(ONE, {}).records() == [{"one": 1}]
 
 
 def test_a_pool_that_is_used_up_is_503_and_not_ready(hasten: Hasten) -> None:
@@ -155,4 +183,4 @@ def test_a_server_that_falls_silent_ends_the_wait_and_the_connection(hasten: Has
     with pytest.raises(OperationalError, match="did not answer in time") as caught:
         read(SLEEP, {})
     assert caught.value.connection_invalidated
-    assert read(select(literal(1).label("one")), {}).records() == [{"one": 1}]
+    assert read(ONE, {}).records() == [{"one": 1}]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.db import database
-from tests.contract.expect import API, create
+from tests.contract.expect import API, NEVER_WAS, create
 from tests.people import Person
 from tests.wire import Wire
 
@@ -99,22 +99,31 @@ def test_a_create_that_is_sent_again_is_two_messages(wired: Person, wire: Wire) 
     assert len(wire.queries) == 2, wire.queries
 
 
-def test_a_batch_is_four_messages_and_one_more_for_each_refused_operation(wired: Person, wire: Wire) -> None:
-    task = create(API, wired)
+BEGIN = f"{LIMITS}BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000"
+
+
+def test_a_batch_is_four_messages_whatever_becomes_of_its_operations(wired: Person, wire: Wire) -> None:
+    task, other = create(API, wired), create(API, wired)
     operations: list[Any] = [{"op": "create", "task": {"title": "a; b %s"}}] * 50
-    operations += [{"op": "update", "id": task["id"], "rev": 99, "task": {"title": "Bread"}}] * 2
+    operations.append({"op": "create", "task": {"id": other["id"], "title": "again"}})
+    operations.append({"op": "update", "id": task["id"], "rev": 99, "task": {"title": "Bread"}})
+    operations += [{"op": "delete", "id": "no-uuid"}] * 2
     wire.queries.clear()
-    assert wired.post("/api/tasks/batch", {"operations": operations[:51]}).status_code == 200
-    begin, *rest, commit = wire.queries
-    assert (begin, commit) == (f"{LIMITS}BEGIN", "COMMIT")
-    assert len(rest) == 3
+    assert wired.post("/api/tasks/batch", {"operations": operations}).status_code == 200
+    begin, lock, writes, commit = wire.queries
+    assert (begin, commit) == (BEGIN, "COMMIT")
+    assert lock.startswith(LIMITS)
+    assert writes.startswith(LIMITS)
+
+
+def test_each_time_that_a_batch_comes_back_to_a_task_is_a_message_more(wired: Person, wire: Wire) -> None:
+    update = {"op": "update", "id": create(API, wired)["id"], "task": {"title": "Bread"}}
     wire.queries.clear()
-    # A task that is written twice is written in a message of its own.
-    assert wired.post("/api/tasks/batch", {"operations": operations[51:] * 2}).status_code == 200
-    assert len(wire.queries) == 2 + 1 + 2 * 2
+    assert wired.post("/api/tasks/batch", {"operations": [update] * 3}).status_code == 200
+    assert len(wire.queries) == 4 + 2
     wire.queries.clear()
-    atomic = {"operations": operations[51:], "atomic": True}
-    assert wired.post("/api/tasks/batch", atomic).status_code == 412
+    missing = {"op": "delete", "id": NEVER_WAS}
+    assert wired.post("/api/tasks/batch", {"operations": [missing], "atomic": True}).status_code == 404
     assert wire.queries[-1] == "ROLLBACK"
 
 
