@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
-CLIENTS := docs/clients
+CLIENT := clients/typescript
 FRONTENDS := tests/frontends
 ARGS ?=
 CHROMIUM ?= chromium
@@ -48,11 +48,11 @@ openapi: .venv/dev ## regenerate docs/openapi.json
 	@BETTER_AUTH_SECRET=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))') BETTER_AUTH_URL= JWT_JWKS_URL= \
 	  $(BIN)/flask openapi --output docs/openapi.json
 
-client: node .venv/dev ## generate a TypeScript and a Python client and run them against a live server; needs Node.js
-	@rm -rf $(CLIENTS)/generated
-	@cd $(CLIENTS) && npm ci --silent && for step in lint types compile; do npm run --silent $$step || exit; done
+client: node .venv/dev ## build and test the TypeScript client, generate a Python one, and run both against a live server; needs Node.js
+	@rm -rf clients/generated
+	@cd $(CLIENT) && npm ci --silent && for step in lint build compile; do npm run --silent $$step || exit; done
 	@$(BIN)/uvx openapi-python-client@0.29.1 generate --fail-on-warning --path docs/openapi.json \
-	  --output-path $(CLIENTS)/generated/tasks-api-client
+	  --output-path clients/generated/tasks-api-client
 	@$(BIN)/python -m tests.client
 
 frontend-test: node .venv/dev ## run frontends and Better Auth against a live server; needs Node.js
@@ -89,8 +89,8 @@ image: ## build the container image, labelled with the version from pyproject.to
 	  docker build --label org.opencontainers.image.version=$$version --tag tasks-api:$$version --tag tasks-api .
 
 clean: ## remove what the other targets created; keeps .env and the data in instance/
-	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated
-	rm -rf $(CLIENTS)/node_modules $(FRONTENDS)/node_modules bench/fastify/node_modules
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis clients/generated $(CLIENT)/dist $(CLIENT)/generated
+	rm -rf $(CLIENT)/node_modules $(FRONTENDS)/node_modules bench/fastify/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from tests.live import ROOT, environment, gunicorn
 
-CLIENTS = ROOT / "docs/clients"
+CLIENTS = ROOT / "clients"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -32,7 +32,7 @@ def main() -> None:
         python = [uv, "run", "--quiet", "--no-project", "--python", sys.executable]
         python += ["--with", "generated/tasks-api-client", "python", str(example)]
         with gunicorn(settings) as (address, _):
-            run("node", "generated/life-of-a-task.js", address, token)
+            run("node", "typescript/generated/life-of-a-task.js", address, token)
             printed = run(*python, address, token)
         if not printed.endswith("/title must not be empty.\n['Buy milk']\n"):
             sys.exit("The Python client did not print what it should.")
