@@ -71,6 +71,7 @@ bench: .venv/dev .venv-bench/done bench/fastify/node_modules ## compare with Fas
 	@$(BIN)/python -m bench.run
 	@$(BIN)/python -m bench.growth
 	@$(BIN)/python -m bench.experiments
+	@$(BIN)/python -m bench.batches
 
 bench-quick: .venv/dev .venv-bench/done ## compare in under two minutes; fails below three quarters of a goal
 	@$(BIN)/python -m bench.run --quick

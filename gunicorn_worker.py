@@ -31,15 +31,17 @@ WRITE_SECONDS = 10
 LINGER_SECONDS = 2
 # For a request on an idle connection of a worker that stops.
 STOP_SECONDS = 2
-# Of a body: what the application takes, and what gunicorn's parser reads ahead.
+# Of a body: what the application takes, and what gunicorn's parser reads ahead; a batch has a larger one.
 BODY_BYTES = 64 * 1024 + 1024
-# Of a request as it is sent, head and all; and of a worker's half requests and unsent responses together.
-REQUEST_BYTES = 128 * 1024
+BATCH_BODY_BYTES = 1024 * 1024 + 1024
+# Of a request as it is sent beyond its body; and of a worker's half requests and unsent responses together.
+HEAD_BYTES = 64 * 1024
 HELD_BYTES = 64 * 1024 * 1024
 # File descriptors for everything but clients: database, metrics, logs.
 RESERVED_FILES = 128
 NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
+BATCH = re.compile(rb"POST [^ ?]*/batch/?[ ?]")
 FRAMING = re.compile(rb"\r\n(content-length|transfer-encoding|expect):[ \t]*([^\r\n]*)", re.IGNORECASE)
 CHUNK = re.compile(rb"([0-9a-f]+)[ \t]*(?:;[^\r\n]*)?\r\n", re.IGNORECASE)
 Step = Callable[["Connection"], None]
@@ -108,17 +110,19 @@ class Incoming:
     def __init__(self, data: bytes = b"") -> None:
         self.data = bytearray(data)
         self._searched = self._head = self._end = 0
+        self._body_bytes = BODY_BYTES
         # A body in chunks: where the next one begins, and the size of those before it.
         self._next_chunk = self._decoded = 0
         self._expects = False
 
     def is_whole(self) -> bool:
         """Whether a thread can answer it without more, be it with an error."""
-        if len(self.data) > REQUEST_BYTES:
-            return True
         if not self._head and not self._find_head():
             # A line that ends with LF alone is malformed.
-            return self.data.count(b"\n") > self.data.count(b"\r\n")
+            too_long = len(self.data) > HEAD_BYTES + BODY_BYTES
+            return too_long or self.data.count(b"\n") > self.data.count(b"\r\n")
+        if len(self.data) > HEAD_BYTES + self._body_bytes:
+            return True
         return len(self.data) >= self._end if self._end else self._chunks_arrived()
 
     def wants_continue(self) -> bool:
@@ -131,6 +135,8 @@ class Incoming:
         self._searched = len(self.data)
         if found < 0:
             return False
+        if BATCH.match(self.data):
+            self._body_bytes = BATCH_BODY_BYTES
         self._head = self._next_chunk = self._end = found + 4
         fields = {
             name.lower(): value.strip().lower() for name, value in FRAMING.findall(self.data, 0, self._head)
@@ -141,7 +147,7 @@ class Incoming:
         length = fields.get(b"content-length", b"0")
         if b"chunked" in fields.get(b"transfer-encoding", b""):
             self._end = 0
-        elif length.isdigit() and len(length) < 10 and int(length) <= BODY_BYTES:
+        elif length.isdigit() and len(length) < 10 and int(length) <= self._body_bytes:
             self._end += int(length)
         return True
 
@@ -154,7 +160,7 @@ class Incoming:
             self._next_chunk = chunk.end() + size + 2
         missing = max(self._next_chunk - 2 - len(self.data), 0)
         # A whole line that begins no chunk is malformed.
-        return self._decoded - missing > BODY_BYTES or b"\n" in self.data[self._next_chunk :]
+        return self._decoded - missing > self._body_bytes or b"\n" in self.data[self._next_chunk :]
 
 
 class Connection(TConn):

@@ -8,13 +8,14 @@ from .limits import MAX_DESCRIPTION
 
 
 class TaskIdConverter(BaseConverter):
-    """Any path segment but `others`, which have a meaning of their own there."""
+    """Any path segment but those with a meaning of their own there: RESERVED, and `others` on one mount."""
 
+    RESERVED = ("changes", "batch")
     part_isolating = True
 
     def __init__(self, url_map: Map, *others: str) -> None:
         super().__init__(url_map)
-        self.regex = f"(?!({'|'.join(others)})$)[^/]+"
+        self.regex = f"(?!({'|'.join((*self.RESERVED, *others))})$)[^/]+"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Contract:
     completion: str
     about: str
     operation_prefix: str = ""
-    task_rule: str = "/<task_id('changes', 'batch'):id>"
+    task_rule: str = "/<task_id:id>"
 
     @property
     def schema_prefix(self) -> str:
@@ -71,7 +72,7 @@ CONTRACTS = (
         about="Tasks and lists are bare, the long text is called `description`, invalid input is 400.",
         operation_prefix="api",
         # `/api/tasks/tasks` is the list of the user called "tasks", on the mount below.
-        task_rule="/<task_id('changes', 'batch', 'tasks'):id>",
+        task_rule="/<task_id('tasks'):id>",
     ),
     Contract(
         name="user",

@@ -11,6 +11,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from .contracts import has_error_member
 from .db.outages import is_outage, outage_cause
+from .headers import problem_media_type
 from .limits import MAX_FIELD_ERRORS
 
 log = logging.getLogger(__name__)
@@ -184,17 +185,6 @@ def problem_body(
     if v1:
         body["error"] = {"code": code, "message": detail, "details": errors or None}
     return body
-
-
-def problem_media_type() -> str:
-    """`application/problem+json`, or `application/json` for a client that accepts nothing else.
-
-    Such clients look for that type before they read a body.
-    """
-    accepted = request.accept_mimetypes
-    if accepted["application/json"] and not accepted["application/problem+json"]:
-        return "application/json"
-    return "application/problem+json"
 
 
 def problem_details(error: HTTPException) -> dict[str, Any]:

@@ -28,6 +28,17 @@ def add_headers(response: Response) -> Response:
     return response
 
 
+def problem_media_type() -> str:
+    """`application/problem+json`, or `application/json` for a client that accepts nothing else.
+
+    Such clients look for that type before they read a body.
+    """
+    accepted = request.accept_mimetypes
+    if accepted["application/json"] and not accepted["application/problem+json"]:
+        return "application/json"
+    return "application/problem+json"
+
+
 class RefusedOrigins:
     """Logs origins that `CORS_ORIGINS` lacks, one in SECONDS at most because clients choose them."""
 

@@ -184,10 +184,10 @@ class BoundedInteger(fields.Integer):
 
 
 class JsonInteger(BoundedInteger):
-    """A whole number from `low` to `high` in a body."""
+    """A whole number from `low` to `high` in a body, where 2.0 is one (JSON Schema, section 6.3)."""
 
     def _number(self, value: Any) -> int | None:
-        return value if type(value) is int else None
+        return int(value) if type(value) in (int, float) and value == int(value) else None
 
 
 class QuerySchema(Schema):

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from statistics import median
 from typing import NamedTuple
 
-from bench.measure import Database, Turns, measure, say, seeded_database, serving
+from bench.measure import DELAY_MS, Database, Turns, measure, say, seeded_database, serving
 from bench.report import spread, table, write_part
 from bench.servers import Stack, product
 from tests.live import ROOT
 
 THREADS = (1, 2, 3, 4, 6)
-DELAY_MS = 5
+
 PYTHONS = ("python3.12", "python3.13", "python3.14")
 
 

@@ -22,6 +22,8 @@ from tests.postgres import cluster, scratch_database
 
 CONNECTIONS = 32
 WARM_UP_S = 1
+# Of a database in another building, for each round trip.
+DELAY_MS = 5
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def openapi_document(app: Flask) -> bytes:
 
 
 def openapi_path(rule: str) -> str:
-    """A rule in OpenAPI's syntax: `{id}` for `<task_id('changes'):id>`."""
+    """A rule in OpenAPI's syntax: `{id}` for `<task_id:id>`."""
     return re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule)
 
 

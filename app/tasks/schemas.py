@@ -105,7 +105,7 @@ class BatchSchema(StrictSchema):
         AnyOperation(), MAX_OPERATIONS, "Done in order.", required=True, validate=Length(1)
     )
     atomic = StrictBoolean(
-        load_default=False, metadata={"description": "Do all of them, or none if one is refused."}
+        metadata={"description": "Do all of them, or none if one is refused. Without it, false."}
     )
 
 

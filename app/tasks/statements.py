@@ -184,7 +184,7 @@ RAISE_REV = (
     .values(rev=User.rev + 1, email=kept_claim("email"), name=kept_claim("name"))
 )
 # The same before a batch: a row comes back if the owner's row is there and now locked.
-ADD_AND_LOCK_USER = ADD_USER.returning(User.rev)
-LOCK_USER = RAISE_REV.returning(User.rev)
+ADD_AND_LOCK_USER = ADD_USER.returning(User.rev, User.forgotten_rev)
+LOCK_USER = RAISE_REV.returning(User.rev, User.forgotten_rev)
 FIND_VERSION = sa.select(VERSION).where(THIS_USER)
 DELETE_FORGOTTEN_TASK = sa.delete(Task).where(*FORGOTTEN, Task.id == sa.bindparam("task_id"))

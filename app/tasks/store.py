@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from sqlalchemy import Executable
+
 from ..auth.tokens import TokenUser
 from ..db.clauses import OWNER
 from ..db.database import Record, Result, Step, read, read_one, run_transaction, transaction
@@ -119,21 +121,23 @@ class TaskStore:
         if not owner:
             # Nobody who never wrote has a task to change.
             return [NO_TASK] * len(operations), 0
-        rev = owner[0]["rev"]
+        rev, forgotten_rev = owner[0].values()
+        before_creates = (DELETE_FORGOTTEN_TASK,) if forgotten_rev else ()
         results: list[WriteResult] = []
         for part in _without_repeats(operations):
-            results += self._write_part(send, part, rev)
+            results += self._write_part(send, part, rev, before_creates)
             rev += len(part)
         return results, rev
 
-    def _write_part(self, send: Send, operations: list[Operation], rev: int) -> list[WriteResult]:
+    def _write_part(
+        self, send: Send, operations: list[Operation], rev: int, before_creates: tuple[Executable, ...]
+    ) -> list[WriteResult]:
         """Write tasks of different ids. The owner's row is locked, and each write raises its `rev` by one."""
         bound = [(operation, self._bind_write(operation)) for operation in operations]
         steps: list[Step] = []
         for operation, params in bound:
-            if operation.write.creates:
-                steps.append((DELETE_FORGOTTEN_TASK, params))
-            steps += [(statement, params) for statement in operation.write.statements]
+            before = before_creates if operation.write.creates else ()
+            steps += [(statement, params) for statement in (*before, *operation.write.statements)]
         since = self._bind({"since": rev, "limit": len(bound)})
         tasks = _page(send([*steps, (self._statements.changes, since)]), len(OWNER)).tasks
         written = {task["rev"]: task for task in tasks}

@@ -119,7 +119,7 @@ class TaskViews:
         self._refuse_query()
         batch = parse_body(self._batch, self._contract.invalid_status, limit=MAX_BATCH_BODY)
         operations = [self._batch_operation(**operation) for operation in batch["operations"]]
-        outcomes, rev = self._store.write_all(operations, atomic=batch["atomic"])
+        outcomes, rev = self._store.write_all(operations, atomic=batch.get("atomic", False))
         results = [_batch_result(outcome) for outcome in outcomes]
         for operation, result in zip(batch["operations"], results, strict=True):
             BATCH_OPERATIONS.labels(operation["op"], result["status"]).inc()

@@ -66,6 +66,11 @@ def is_ruled_out_by_prose_alone(case: Any) -> bool:
     )
 
 
+def is_answered_in_a_result(name: str, case: Any) -> bool:
+    """Whether the request is a batch, in which an invalid task is refused by itself."""
+    return name == "negative_data_rejection" and case.path.endswith("/batch")
+
+
 def is_real(date: str) -> bool:
     """Whether the date exists, in UTC too."""
     try:
@@ -110,6 +115,8 @@ def test_the_document_is_what_the_service_does(
                 if check.status.name == "SUCCESS":
                     continue
                 if check.name == "positive_data_acceptance" and is_ruled_out_by_prose_alone(case):
+                    continue
+                if is_answered_in_a_result(check.name, case):
                     continue
                 failures.append((check.name, case.method, case.formatted_path, case.query, case.body))
     assert not errors

@@ -81,6 +81,8 @@ class Client(threading.Thread):
         self._since = 0
         self._creating: tuple[str, str] | None = None
         self._tried = False
+        self._batch: list[tuple[str, str]] = []
+        self._batch_tried = False
         self._random = random.Random(user)  # the same requests in each run
         self._headers = {"Authorization": f"Bearer {token(secret, user)}", "Content-Type": "application/json"}
         self._pool = urllib3.HTTPConnectionPool(
@@ -89,9 +91,18 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         """Ask until stopped."""
-        actions = [self._create, self._update, self._delete, self._stale, self._get, self._list, self.sync]
+        actions = {
+            self._create: 25,
+            self._create_many: 5,
+            self._update: 25,
+            self._delete: 5,
+            self._stale: 3,
+            self._get: 17,
+            self._list: 8,
+            self.sync: 12,
+        }
         while not self._stopped.wait(PAUSE_S):
-            self._random.choices(actions, (30, 25, 5, 3, 17, 8, 12))[0]()
+            self._random.choices(list(actions), list(actions.values()))[0]()
 
     def sync(self) -> bool:
         """Take the next changes into the mirror; returns whether there are more."""
@@ -123,6 +134,22 @@ class Client(threading.Thread):
         if answer:
             self._creating = None
             self.tasks[task_id] = Known(title, self._acknowledge(answer[1]["rev"]))
+
+    def _create_many(self) -> None:
+        # A batch that was not acknowledged was done as a whole, or not at all.
+        self._batch = self._batch or [(str(uuid4()), self._title()) for _ in range(5)]
+        operations = [{"op": "create", "task": {"id": id_, "title": title}} for id_, title in self._batch]
+        answer = self._ask("POST", "/batch", {200}, {"operations": operations})
+        if answer is None:
+            self._batch_tried = True
+            return
+        results = answer[1]["results"]
+        statuses = {result["status"] for result in results}
+        if statuses != {201} and not (self._batch_tried and statuses == {200}):
+            self.mistakes.append(f"a batch was answered with {statuses}")
+        for (task_id, title), result in zip(self._batch, results, strict=True):
+            self.tasks[task_id] = Known(title, self._acknowledge(result["task"]["rev"]))
+        self._batch, self._batch_tried = [], False
 
     def _update(self) -> None:
         if picked := self._pick():

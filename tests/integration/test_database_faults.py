@@ -1,9 +1,11 @@
 """PostgreSQL goes silent, hangs up or is set up otherwise: 503 at worst, and whole again after."""
 
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import psycopg2
 import pytest
@@ -11,6 +13,7 @@ from flask import Flask
 from prometheus_client import REGISTRY
 
 from app import create_app
+from app.db import database
 from app.db.timeouts import TimeoutConnection
 from app.extensions import db
 from tests.contract.expect import API, create
@@ -75,6 +78,37 @@ def connections_closed(wired: Person, wire: Wire) -> Iterator[None]:
     wire.hang_up_on_next = 1_000
     yield
     wire.hang_up_on_next = 0
+
+
+def test_of_a_batch_whose_connection_breaks_before_the_commit_nothing_is_there(
+    app: Flask, alice: Person, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = create(API, alice)
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    operations: list[dict[str, Any]] = [
+        *({"op": "create", "task": {"id": task_id, "title": "Bread"}} for task_id in ids),
+        {"op": "delete", "id": task["id"]},
+        # Refused, so that its look is sent when all else is written.
+        {"op": "restore", "id": ids[0], "rev": 99},
+    ]
+    send, messages = database.send, []
+
+    def break_before_look(cursor: Any, text: str, params: Any) -> None:
+        messages.append(text)
+        if len(messages) == 3:
+            with psycopg2.connect(environ["DATABASE_URL"]) as other:
+                other.cursor().execute(
+                    "SELECT pg_terminate_backend(%s)", [cursor.connection.info.backend_pid]
+                )
+        send(cursor, text, params)
+
+    monkeypatch.setattr(database, "send", break_before_look)
+    response = alice.post("/api/tasks/batch", {"operations": operations})
+    monkeypatch.setattr(database, "send", send)
+    assert (response.status_code, response.get_json()["code"]) == (503, "service_unavailable")
+    assert alice.get("/api/tasks").get_json() == [task]
+    again = alice.post("/api/tasks/batch", {"operations": operations}).get_json()["results"]
+    assert [result["status"] for result in again] == [201, 201, 201, 204, 412]
 
 
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])

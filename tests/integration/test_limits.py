@@ -70,6 +70,23 @@ def test_a_lock_that_is_held_too_long_is_503_for_its_user_alone(
     assert alice.put(f"/api/tasks/{task['id']}", {"title": "Buy tea"}).status_code == 200
 
 
+def test_a_batch_that_waits_too_long_for_its_lock_is_503_and_leaves_no_transaction(
+    hasten: Hasten, environ: dict[str, str]
+) -> None:
+    alice = hasten("LOCK_TIMEOUT")
+    create(API, alice)
+    operations = [{"op": "create", "task": {"title": "Bread"}}]
+    with closing(psycopg2.connect(environ["DATABASE_URL"])) as other:
+        other.cursor().execute("SELECT * FROM users WHERE id = 'alice' FOR UPDATE")
+        expect_unavailable(alice.post("/api/tasks/batch", {"operations": operations}))
+        assert len(alice.get("/api/tasks").get_json()) == 1
+    assert alice.post("/api/tasks/batch", {"operations": operations}).status_code == 200
+    with db.engine.connect() as connection:
+        ours = "datname = current_database() AND pid <> pg_backend_pid()"
+        states = text(f"SELECT state FROM pg_stat_activity WHERE {ours}")
+        assert set(connection.execute(states).scalars()) <= {"idle"}
+
+
 def test_a_pool_that_is_used_up_is_503_and_not_ready(hasten: Hasten) -> None:
     alice = hasten("DB_POOL_TIMEOUT")
     with db.engine.connect(), db.engine.connect():

@@ -99,6 +99,25 @@ def test_a_create_that_is_sent_again_is_two_messages(wired: Person, wire: Wire) 
     assert len(wire.queries) == 2, wire.queries
 
 
+def test_a_batch_is_four_messages_and_one_more_for_each_refused_operation(wired: Person, wire: Wire) -> None:
+    task = create(API, wired)
+    operations: list[Any] = [{"op": "create", "task": {"title": "a; b %s"}}] * 50
+    operations += [{"op": "update", "id": task["id"], "rev": 99, "task": {"title": "Bread"}}] * 2
+    wire.queries.clear()
+    assert wired.post("/api/tasks/batch", {"operations": operations[:51]}).status_code == 200
+    begin, *rest, commit = wire.queries
+    assert (begin, commit) == (f"{LIMITS}BEGIN", "COMMIT")
+    assert len(rest) == 3
+    wire.queries.clear()
+    # A task that is written twice is written in a message of its own.
+    assert wired.post("/api/tasks/batch", {"operations": operations[51:] * 2}).status_code == 200
+    assert len(wire.queries) == 2 + 1 + 2 * 2
+    wire.queries.clear()
+    atomic = {"operations": operations[51:], "atomic": True}
+    assert wired.post("/api/tasks/batch", atomic).status_code == 412
+    assert wire.queries[-1] == "ROLLBACK"
+
+
 def test_no_more_rows_are_fetched_than_are_shown(wired: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(5):
         create(API, wired)

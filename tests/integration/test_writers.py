@@ -202,3 +202,40 @@ def test_of_creates_with_one_id_at_once_one_is_201_and_the_others_200(
             answers = sorted(pool.map(create, clients))
         assert [status for status, _ in answers] == [200] * (WRITERS - 1) + [201]
         assert len({rev for _, rev in answers}) == 1
+
+
+def write_batches(client: Client, ledger: Ledger, rounds: int, shared: str) -> None:
+    """Make, change and delete tasks of one's own, and change one that all writers share, in one batch."""
+    for n in range(rounds):
+        ids = [str(uuid.uuid4()) for _ in range(3)]
+        operations: list[dict[str, Any]] = [
+            *({"op": "create", "task": {"id": task_id, "title": f"task {n}"}} for task_id in ids),
+            {"op": "update", "id": ids[0], "task": {"title": f"changed {n}"}},
+            {"op": "update", "id": shared, "task": {"title": ids[0]}},
+            {"op": "delete", "id": ids[1]},
+        ]
+        results = client.ok(200, "POST", "/batch", json={"operations": operations})["results"]
+        assert [result["status"] for result in results] == [201, 201, 201, 200, 200, 204]
+        for result in results[:5]:
+            ledger.acknowledge(result["task"]["id"], result["task"]["rev"])
+        ledger.acknowledge(ids[1], results[4]["task"]["rev"] + 1)
+
+
+def test_sixteen_writers_of_batches_lose_nothing_and_a_reader_misses_nothing(
+    rounds: int, address: str, secret: str, app: Flask
+) -> None:
+    writers, ledger, shared, done = 16, Ledger(), str(uuid.uuid4()), threading.Event()
+    Client(address, secret, "alice").ok(201, "POST", json={"id": shared, "title": "shared"})
+    reader = Reader(Client(address, secret, "alice"), ledger, 10)
+    with ThreadPoolExecutor(writers + 1) as pool:
+        following = pool.submit(reader.follow, done)
+        try:
+            clients = [Client(address, secret, "alice") for _ in range(writers)]
+            for future in [pool.submit(write_batches, one, ledger, rounds, shared) for one in clients]:
+                future.result(120)
+        finally:
+            done.set()
+        following.result(120)
+    copy = {key: (task["title"], task["completed"], task["rev"]) for key, task in reader.tasks.items()}
+    assert copy == stored(app, "alice")
+    assert len(copy) == 1 + 2 * rounds * writers

@@ -12,7 +12,7 @@ import yaml
 from dotenv import dotenv_values
 
 from app.config import Settings
-from app.limits import MAX_BODY
+from app.limits import MAX_BATCH_BODY, MAX_BODY
 from tests.image import build, instructions
 from tests.live import environment
 
@@ -132,9 +132,10 @@ def test_the_time_limits_of_proxy_and_server_fit_together(root: Path) -> None:
 def test_the_sizes_of_proxy_and_server_fit_together(root: Path) -> None:
     nginx, gunicorn = "deploy/nginx.conf", "gunicorn.conf.py"
     assert number(root, nginx, r"client_max_body_size (\d+)k") * 1024 > MAX_BODY
-    spooled = number(root, nginx, r"limit_conn large_responses (\d+)") * number(
-        root, nginx, r"proxy_max_temp_file_size (\d+)m"
-    )
+    batch = number(root, nginx, r"tasks/batch[^}]*client_max_body_size (\d+)k") * 1024
+    assert batch > MAX_BATCH_BODY
+    response = number(root, nginx, r"proxy_max_temp_file_size (\d+)m") + batch / MAX_BATCH_BODY
+    spooled = number(root, nginx, r"limit_conn large_responses (\d+)") * response
     assert spooled < number(root, "compose.yaml", r"/var/cache/nginx:size=(\d+)m")
     headers = number(root, nginx, r"large_client_header_buffers \d+ (\d+)k") * 1024
     assert headers == number(root, gunicorn, r"^limit_request_field_size = ([\d_]+)")

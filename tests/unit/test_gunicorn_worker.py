@@ -18,8 +18,8 @@ import pytest
 from gunicorn.config import Config
 
 import gunicorn_worker
-from app.limits import MAX_BODY
-from gunicorn_worker import BODY_BYTES, REQUEST_BYTES, Incoming, Worker
+from app.limits import MAX_BATCH_BODY, MAX_BODY
+from gunicorn_worker import BATCH_BODY_BYTES, BODY_BYTES, HEAD_BYTES, Incoming, Worker
 from tests.live import ROOT
 from tests.polling import wait_until
 
@@ -50,7 +50,7 @@ REFUSED = {
     "a body that is too large": POST + b"Content-Length: %d\r\n\r\n" % (BODY_BYTES + 1),
     "a coding without chunks": POST + b"Transfer-Encoding: gzip\r\n\r\n",
     "no chunk": CHUNKED + b"zz\r\n",
-    "a head without end": b"GET / HTTP/1.1\r\nX: ".ljust(REQUEST_BYTES + 1, b"a"),
+    "a head without end": b"GET / HTTP/1.1\r\nX: ".ljust(HEAD_BYTES + BODY_BYTES + 1, b"a"),
 }
 
 
@@ -75,6 +75,18 @@ def test_chunks_are_waited_for_until_the_application_can_tell_that_they_are_too_
     assert not Incoming(CHUNKED + b"fffff\r\n" + b"a" * BODY_BYTES).is_whole()
     assert Incoming(CHUNKED + b"fffff\r\n" + b"a" * (BODY_BYTES + 1)).is_whole()
     assert BODY_BYTES >= MAX_BODY + 1024
+
+
+@pytest.mark.parametrize("path", [b"/v1/tasks/batch", b"/api/a%20b/tasks/batch/", b"/api/tasks/batch?x=1"])
+def test_a_batch_may_have_a_larger_body(path: bytes) -> None:
+    def incoming(method: bytes, size: int, arrived: int) -> Incoming:
+        head = b" ".join([method, path, b"HTTP/1.1\r\nContent-Length: "])
+        return Incoming(head + b"%d\r\n\r\n" % size + b"a" * arrived)
+
+    assert not incoming(b"POST", BATCH_BODY_BYTES, BATCH_BODY_BYTES - 1).is_whole()
+    assert incoming(b"POST", BATCH_BODY_BYTES + 1, 0).is_whole()
+    assert incoming(b"PUT", BATCH_BODY_BYTES, 0).is_whole()
+    assert BATCH_BODY_BYTES >= MAX_BATCH_BODY + 1024
 
 
 def application(environ: Any, start_response: Any) -> list[bytes]:

@@ -57,7 +57,7 @@ def test_every_metric_and_label_that_is_named_exists(root: Path, file: str) -> N
 
 def test_the_dashboard_shows_every_metric_of_the_application(root: Path) -> None:
     ours = [value for value in vars(app.metrics).values() if isinstance(value, MetricWrapperBase)]
-    assert len(ours) == 7
+    assert len(ours) == 8
     shown = " ".join(expressions(root)["dashboard"])
     assert [metric._name for metric in ours if metric._name not in shown] == []
 

@@ -2,80 +2,50 @@ import createClient, { type Client } from "openapi-fetch";
 import type { paths } from "./schema.js";
 
 export type TasksClient = Client<paths>;
+type Token = string | null | Promise<string | null>;
 
 export interface TasksClientOptions {
-  /** The address of the service, without a path. */
-  baseUrl: string;
-  /** The user's token; null when nobody is signed in. After a 401 it is asked for a new one with `renew`. */
-  getToken: (options: { renew: boolean }) => string | null | Promise<string | null>;
+  baseUrl: string; // the address of the service, without a path
+  getToken: (options: { renew: boolean }) => Token; // `renew`: the service refused the last one; null: signed out
   fetch?: (request: Request) => Promise<Response>;
 }
 
 const MAX_RETRIES = 2;
-// A longer `Retry-After` is left to the caller, who can tell the user.
-const MAX_WAIT = 30;
-const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+const MAX_WAIT = 30; // seconds; a longer `Retry-After` is left to the caller
+const IDEMPOTENT = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
 
-/** A client with the types of the service, which renews the token once on a 401 and honours `Retry-After`. */
-export function createTasksClient(options: TasksClientOptions): TasksClient {
-  const { baseUrl, getToken, fetch = (request) => globalThis.fetch(request) } = options;
-  let renewal: Promise<string | null> | undefined;
+/** A client with the service's types, which renews the token once on a 401 and honours `Retry-After`. */
+export function createTasksClient({ baseUrl, getToken, fetch = globalThis.fetch }: TasksClientOptions): TasksClient {
+  let renewal: Token | undefined; // shared by requests that are refused at the same time
+  const renew = () => (renewal ??= Promise.resolve(getToken({ renew: true })).finally(() => (renewal = undefined)));
 
-  // Requests that are refused at the same time share one renewal.
-  function renewToken(): Promise<string | null> {
-    renewal ??= Promise.resolve(getToken({ renew: true })).finally(() => (renewal = undefined));
-    return renewal;
+  async function send(request: Request, token: string | null, { renewed = false, retries = 0 } = {}): Promise<Response> {
+    const attempt = request.clone();
+    if (token) attempt.headers.set("Authorization", `Bearer ${token}`);
+    const response = await fetch(attempt);
+    if (response.status === 401 && !renewed) return send(request, await renew(), { renewed: true, retries });
+    if (retries === MAX_RETRIES || !mayRetry(request, response)) return response;
+    await sleep(retryAfter(response), request.signal);
+    return send(request, token, { renewed, retries: retries + 1 });
   }
-
-  async function send(request: Request): Promise<Response> {
-    let token = await getToken({ renew: false });
-    let renewed = false;
-    for (let retries = 0; ; ) {
-      const attempt = request.clone();
-      if (token) attempt.headers.set("Authorization", `Bearer ${token}`);
-      const response = await fetch(attempt);
-      const wait = secondsToWait(request, response);
-      if (response.status === 401 && !renewed) {
-        renewed = true;
-        token = await renewToken();
-      } else if (wait <= MAX_WAIT && retries < MAX_RETRIES) {
-        retries += 1;
-        await sleep(wait * 1000, request.signal);
-      } else {
-        return response;
-      }
-      await response.body?.cancel();
-    }
-  }
-
-  return createClient<paths>({ baseUrl, fetch: send });
+  return createClient<paths>({ baseUrl, fetch: async (request) => send(request, await getToken({ renew: false })) });
 }
 
-/** The seconds of `Retry-After`, a number or a date; undefined without one. */
-export function retryAfter(response: Response): number | undefined {
-  const header = response.headers.get("Retry-After");
-  if (!header) return undefined;
-  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
-  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
+/** The seconds in `Retry-After`, a number or a date; 0 without one. */
+export function retryAfter({ headers }: Response): number {
+  const value = headers.get("Retry-After") ?? "";
+  return Math.max(0, Number(value) || (Date.parse(value) - Date.now()) / 1000 || 0);
 }
 
-function secondsToWait(request: Request, response: Response): number {
-  // A 503 can come after the write was done, a 429 cannot.
-  const safe = response.status === 429 || (response.status === 503 && IDEMPOTENT.has(request.method));
-  return (safe ? retryAfter(response) : undefined) ?? Infinity;
+function mayRetry({ method }: Request, response: Response): boolean {
+  // A 503 may come after the write was done, a 429 does not.
+  const safe = response.status === 429 || (response.status === 503 && IDEMPOTENT.includes(method));
+  return safe && response.headers.has("Retry-After") && retryAfter(response) <= MAX_WAIT;
 }
 
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+function sleep(seconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
+    setTimeout(resolve, seconds * 1000);
+    signal.addEventListener("abort", () => reject(signal.reason));
   });
 }

@@ -1,110 +1,68 @@
-import { deleteDB, openDB, type DBSchema, type IDBPDatabase } from "idb";
-import { isEmpty, type Row } from "./rows.js";
+import { deleteDB, openDB, type IDBPDatabase } from "idb";
+import type { Row } from "./rows.js";
 
-/** The local copy, or the part of it that a transaction changes. */
+/** Rows by their ids, and where the changes feed continues. */
 export interface Copy {
   rows: Map<string, Row>;
-  /** Where the changes feed continues. */
   since: number;
-  /** The number of the latest change. */
-  seq: number;
 }
 
 export interface TaskStorage {
-  /** What tabs that share the storage know it by; undefined if nobody shares it. */
+  /** What the tabs that share it know it by. */
   readonly name?: string;
-  /** The rows with these ids, or all. */
-  read(ids?: readonly string[]): Promise<Copy>;
-  /** Let `edit` change the rows with these ids, or all, in one transaction that is durable afterwards. */
-  change(ids: readonly string[] | undefined, edit: (copy: Copy) => void): Promise<Copy>;
-  /** Delete everything and refuse later changes. */
+  /** Read the rows with these ids, or all, and let `edit` change them, in one transaction. */
+  access(ids: readonly string[] | null, edit?: (copy: Copy) => void): Promise<Copy & { changed: string[] }>;
+  /** Delete everything, for all tabs. */
   destroy(): Promise<void>;
 }
 
-export function put({ rows }: Copy, row: Row): void {
-  if (isEmpty(row)) rows.delete(row.id);
-  else rows.set(row.id, row);
-}
-
-/** Keeps the tasks until the page or program ends. */
+/** Keeps the tasks until the page is closed. */
 export function memoryStorage(): TaskStorage {
-  let copy: Copy | null = { rows: new Map(), since: 0, seq: 0 };
-  const read = () => {
-    if (!copy) throw new Error("The storage was destroyed.");
-    return { ...copy, rows: new Map(copy.rows) };
-  };
+  let copy: Copy = { rows: new Map(), since: 0 };
   return {
-    read: async () => read(),
-    async change(_ids, edit) {
-      const edited = read();
-      edit(edited);
-      copy = edited;
-      return read();
+    async access(_ids, edit) {
+      const before = copy;
+      copy = { ...before, rows: new Map(before.rows) };
+      edit?.(copy);
+      return { ...copy, changed: changedIds(before.rows, copy.rows) };
     },
     async destroy() {
-      copy = null;
+      copy = { rows: new Map(), since: 0 };
     },
   };
 }
 
-interface Schema extends DBSchema {
-  rows: { key: string; value: Row };
-  counters: { key: "since" | "seq"; value: number };
-}
-
-/** Keeps the tasks of a user in the browser, in a database of their own. */
+/** Keeps the tasks in the browser, in a database for each user. */
 export function indexedDBStorage(userId: string): TaskStorage {
   const name = `tasks-api:${userId}`;
-  let opening: Promise<IDBPDatabase<Schema>> | undefined;
-  let destroyed = false;
-
-  async function open(): Promise<IDBPDatabase<Schema>> {
-    if (destroyed) throw new Error("The storage was destroyed.");
-    opening ??= openDB<Schema>(name, 1, {
-      upgrade(database) {
-        database.createObjectStore("rows", { keyPath: "id" });
-        database.createObjectStore("counters");
-      },
-      // Another tab destroys the storage.
-      blocking: () => void close(),
-      terminated: () => (opening = undefined),
-    });
-    return opening;
-  }
-
-  async function close(): Promise<void> {
-    destroyed = true;
-    (await opening)?.close();
-  }
-
-  async function transact(
-    mode: "readonly" | "readwrite",
-    ids?: readonly string[],
-    edit?: (copy: Copy) => void,
-  ): Promise<Copy> {
-    const transaction = (await open()).transaction(["rows", "counters"], mode);
-    const rows = transaction.objectStore("rows");
-    const counters = transaction.objectStore("counters");
-    const found = await (ids ? Promise.all(ids.map((id) => rows.get(id))) : rows.getAll());
-    const before = new Map(found.flatMap((row) => (row ? [[row.id, row]] : [])));
-    const [since = 0, seq = 0] = await Promise.all([counters.get("since"), counters.get("seq")]);
-    const copy = { rows: new Map(before), since, seq };
-    edit?.(copy);
-    for (const [id, row] of copy.rows) if (row !== before.get(id)) void rows.put?.(row);
-    for (const id of before.keys()) if (!copy.rows.has(id)) void rows.delete?.(id);
-    if (copy.since !== since) void counters.put?.(copy.since, "since");
-    if (copy.seq !== seq) void counters.put?.(copy.seq, "seq");
-    await transaction.done;
-    return copy;
-  }
-
+  let database: Promise<IDBPDatabase> | undefined;
+  const upgrade = (created: IDBPDatabase) => ["rows", "state"].forEach((store) => created.createObjectStore(store));
+  // When another tab deletes it, it stays closed here, because opening would create it again.
+  const close = async () => (await database)?.close();
   return {
     name,
-    read: (ids) => transact("readonly", ids),
-    change: (ids, edit) => transact("readwrite", ids, edit),
+    async access(ids, edit) {
+      database ??= openDB(name, 1, { upgrade, blocking: close });
+      const transaction = (await database).transaction(["rows", "state"], edit ? "readwrite" : "readonly");
+      const [rows, state] = [transaction.objectStore("rows"), transaction.objectStore("state")];
+      const found: Row[] = await (ids ? Promise.all(ids.map((id) => rows.get(id))) : rows.getAll());
+      const since: number = (await state.get("since")) ?? 0;
+      const before = new Map(found.filter(Boolean).map((row) => [row.id, row]));
+      const copy = { rows: new Map(before), since };
+      edit?.(copy);
+      const changed = changedIds(before, copy.rows);
+      for (const id of changed) void (copy.rows.has(id) ? rows.put!(copy.rows.get(id), id) : rows.delete!(id));
+      if (copy.since !== since) void state.put!(copy.since, "since");
+      await transaction.done;
+      return { ...copy, changed };
+    },
     async destroy() {
       await close();
       await deleteDB(name);
     },
   };
+}
+
+function changedIds(before: Copy["rows"], after: Copy["rows"]): string[] {
+  return [...new Set([...before.keys(), ...after.keys()])].filter((id) => before.get(id) !== after.get(id));
 }

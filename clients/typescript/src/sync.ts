@@ -1,275 +1,204 @@
 import type { TasksClient } from "./client.js";
-import { Exchange, RefusedError } from "./exchange.js";
-import { asStored, changedFields } from "./fields.js";
-import { LocalCopy, type Conflict } from "./local.js";
-import { change, discard, enqueue, newRow, retry, view, type Row, type View } from "./rows.js";
-import { indexedDBStorage, memoryStorage, put, type TaskStorage } from "./storage.js";
-import type { NewTask, Task, TaskChanges } from "./types.js";
+import { exchange, RefusedError } from "./exchange.js";
+import { created, edited, newRow, nextStep, put, type LocalTask, type Row } from "./rows.js";
+import { indexedDBStorage, memoryStorage, type TaskStorage } from "./storage.js";
+import type { NewTask, Problem, TaskChanges } from "./types.js";
 
 export interface TaskSyncOptions {
   client: TasksClient;
-  /** Whose tasks these are: the `id` of `GET /api/me`. */
-  userId: string;
-  /** Default: IndexedDB where there is one, else memory. */
-  storage?: TaskStorage;
-  /** Milliseconds between two pulls, 60,000 by default. */
-  interval?: number;
-  /** Milliseconds before the first retry, 1000 by default; each failure doubles them, up to `interval`. */
-  retryDelay?: number;
+  userId: string; // the `id` of `GET /api/me`
+  storage?: TaskStorage; // by default IndexedDB, or memory where that is missing
+  interval?: number; // milliseconds between two pulls
+  retryDelay?: number; // milliseconds before the first retry; each failure doubles them, up to `interval`
 }
 
 export interface Status {
-  /** Whether the last request got a response. */
-  readonly online: boolean;
+  readonly online: boolean; // whether the service responded last time
   readonly syncing: boolean;
-  /** How many tasks have changes that wait for the server; those in conflict do not count. */
-  readonly pending: number;
-  /** Why synchronising failed last time. */
-  readonly error: Error | null;
-  /** Whether the service refuses the user's token; `start` tries again. */
-  readonly signedOut: boolean;
+  readonly pending: number; // how many tasks wait to be sent
+  readonly error: Error | null; // why synchronising failed last time
+  readonly signedOut: boolean; // whether the service refused the token
 }
 
-const EMPTY = {
-  title: "",
-  description: null,
-  completed: false,
-  completed_at: null,
-  priority: "medium",
-  due_date: null,
-  tags: [],
-  position: null,
-  rev: 0,
-} satisfies Partial<Task>;
+/** A change that the server refused, or that clashes with somebody else's; it waits for `resolve`. */
+export interface Conflict {
+  readonly id: string;
+  readonly mine: LocalTask | null; // null if the user deleted the task
+  readonly theirs: LocalTask | null; // null if the server does not have the task, or has it in the trash
+  readonly problem: Problem;
+}
 
-/** A copy of a user's tasks to read and write at once, which is synchronised whenever the service can be reached. */
+const live = (task: LocalTask | null) => (task?.deleted ? null : task);
+const isHidden = () => globalThis.document?.visibilityState === "hidden";
+
+/**
+ * A copy of a user's tasks to read and write at once; it is synchronised when the service can be reached.
+ * Its properties are snapshots: they are replaced, and never changed.
+ */
 export class TaskSync {
-  readonly userId: string;
-  readonly #interval: number;
-  readonly #retryDelay: number;
-  readonly #lock: string | undefined;
-  readonly #copy: LocalCopy;
-  readonly #exchange: Exchange;
+  tasks: readonly LocalTask[] = []; // newest first
+  deleted: readonly LocalTask[] = []; // those that this copy saw go to the trash
+  conflicts: readonly Conflict[] = [];
+  status: Status = { online: true, syncing: false, pending: 0, error: null, signedOut: false };
+
+  readonly #options: Required<TaskSyncOptions>;
+  readonly #rows = new Map<string, Row>();
   readonly #listeners = new Set<() => void>();
-  #status: Status = { online: true, syncing: false, pending: 0, error: null, signedOut: false };
-  #running: Promise<void> = Promise.resolve();
-  #next: Promise<void> | undefined;
+  readonly #loaded: Promise<void>;
+  #running = Promise.resolve();
   #stop = new AbortController();
-  #started = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #failures = 0;
-  #notBefore = 0;
+  #channel: BroadcastChannel | undefined;
+  #wake = () => {};
 
   constructor({ client, userId, storage, interval = 60_000, retryDelay = 1000 }: TaskSyncOptions) {
     storage ??= "indexedDB" in globalThis ? indexedDBStorage(userId) : memoryStorage();
-    this.userId = userId;
-    this.#interval = interval;
-    this.#retryDelay = retryDelay;
-    this.#lock = storage.name;
-    this.#copy = new LocalCopy(storage, () => {
-      this.#status = { ...this.#status, pending: this.#copy.pending };
-      this.#notify();
-    });
-    this.#exchange = new Exchange(client, this.#copy, userId, (online) => this.#report({ online }));
+    this.#options = { client, userId, storage, interval, retryDelay };
+    this.#loaded = storage.access(null).then(({ rows }) => this.#show([...rows.keys()], rows));
   }
 
-  /** The tasks, newest first; the same array until one of them changes. */
-  get tasks(): readonly Task[] {
-    return this.#copy.tasks;
-  }
-
-  /** The tasks in the trash that this copy had before, latest deletion first. */
-  get deleted(): readonly Task[] {
-    return this.#copy.deleted;
-  }
-
-  get conflicts(): readonly Conflict[] {
-    return this.#copy.conflicts;
-  }
-
-  get status(): Status {
-    return this.#status;
-  }
-
-  get(id: string): Task | undefined {
-    const view = this.#copy.view(id);
-    return view && !view.deletedAt ? view.task : undefined;
-  }
-
-  /** Call `listener` after each change of `tasks`, `deleted`, `conflicts` or `status`; returns how to stop that. */
-  readonly subscribe = (listener: () => void): (() => void) => {
+  /** Call `listener` after each change, until the returned function is called. */
+  subscribe = (listener: () => void) => {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   };
 
-  /** Create a task; a repeated call with the same id changes nothing. Like all changes, it resolves once it is stored here. */
-  async create(fields: NewTask): Promise<Task> {
+  get = (id: string) => this.tasks.find((task) => task.id === id);
+
+  /** Create a task, or nothing if its `id` is already here. All changes resolve as soon as they are stored here. */
+  create(fields: NewTask): Promise<LocalTask> {
     const id = (fields.id ?? crypto.randomUUID()).toLowerCase();
-    await this.#edit(id, (row, seq) => {
-      if (row) return row;
-      const create = change(seq, "create", changedFields(asStored(fields), null));
-      const base = { ...EMPTY, id, user_id: this.userId, created_at: create.at, updated_at: create.at };
-      return { ...newRow(id), base, queue: [create] };
-    });
-    return this.#copy.view(id)!.task;
+    return this.#edit(id, (row) => row, created(id, this.#options.userId, fields));
   }
 
-  /** Change the fields that are present. */
-  async update(id: string, changes: TaskChanges): Promise<Task> {
-    await this.#edit(id, (row, seq) => {
-      const { task } = shown(row, id, { deleted: false });
-      const fields = changedFields(asStored(changes), task);
-      return Object.keys(fields).length ? enqueue(row!, change(seq, "update", fields)) : row!;
-    });
-    return this.#copy.view(id)!.task;
-  }
-
-  /** Move a task to the trash. */
-  async delete(id: string): Promise<void> {
-    await this.#edit(id, (row, seq) => {
-      shown(row, id, { deleted: false });
-      return enqueue(row!, change(seq, "delete"));
-    });
-  }
-
-  /** Take a task of `deleted` out of the trash. */
-  async restore(id: string): Promise<Task> {
-    await this.#edit(id, (row, seq) => {
-      shown(row, id, { deleted: true });
-      return enqueue(row!, change(seq, "restore"));
-    });
-    return this.#copy.view(id)!.task;
-  }
+  update = (id: string, changes: TaskChanges) => this.#edit(id, (row) => edited(row, changes));
+  delete = (id: string) => this.#edit(id, (row) => edited(row, { deleted: true }));
+  restore = (id: string) => this.#edit(id, (row) => edited(row, { deleted: false }));
 
   /** End a conflict with the user's version, with the server's, or with the user's and these changes. */
   async resolve(id: string, choice: "mine" | "theirs" | TaskChanges): Promise<void> {
-    await this.#edit(id, (row, seq) => {
-      if (!row?.problem) throw new Error(`There is no conflict about the task ${id}.`);
-      if (choice === "theirs") return discard(row);
-      if (choice === "mine") return retry(row, seq);
-      return retry(enqueue(row, change(seq, "update", asStored(choice))), seq);
+    await this.#edit(id, (row) => {
+      if (choice === "theirs") return { ...row, mine: null, problem: null };
+      return edited({ ...row, problem: null }, choice === "mine" ? {} : { deleted: false, ...choice });
     });
   }
 
-  /** Read the stored copy and synchronise from now on. Call it again when the user has signed in again. */
+  /** Show what is stored, and synchronise from now on; call it again when the user has signed in again. */
   async start(): Promise<void> {
-    if (!this.#started) {
-      this.#started = true;
-      this.#stop = new AbortController();
-      this.#listen(this.#stop.signal);
-    }
-    this.#failures = 0;
-    this.#report({ signedOut: false });
-    await this.#copy.load();
-    this.#schedule(0);
+    void this.stop();
+    this.#stop = new AbortController();
+    const { signal } = this.#stop;
+    for (const event of ["online", "visibilitychange"]) globalThis.addEventListener?.(event, this.#nudge, { signal });
+    const { name } = this.#options.storage;
+    if (name) this.#channel = new BroadcastChannel(name);
+    if (this.#channel) this.#channel.onmessage = ({ data }) => void this.#follow(data);
+    this.#report({ error: null });
+    await this.#loaded;
+    void this.#synchronise(signal);
   }
 
-  /** Stop synchronising. What waits for the server stays stored. */
+  /** Stop synchronising. What waits to be sent stays stored. */
   async stop(): Promise<void> {
-    this.#started = false;
-    this.#stop.abort(new Error("The synchronisation was stopped."));
-    clearTimeout(this.#timer);
-    this.#copy.unfollow();
+    this.#stop.abort(new Error("Synchronising was stopped."));
+    this.#wake();
+    this.#channel?.close();
     await this.#running.catch(() => {});
   }
 
-  /** Sign out: stop, and delete everything of this user from the browser, also in its other tabs. */
+  /** Sign out: stop, and delete the user's tasks from the browser, for all of its tabs. */
   async clear(): Promise<void> {
+    this.#channel?.postMessage(null);
     await this.stop();
-    await this.#copy.destroy();
+    await this.#options.storage.destroy();
+    this.#show([...this.#rows.keys()], new Map());
   }
 
-  /** Push and pull now. A call while that happens waits for the next time. */
+  /** Push and pull now, after any push and pull that is under way. */
   sync(): Promise<void> {
-    this.#next ??= this.#running
-      .catch(() => {})
-      .then(() => {
-        this.#next = undefined;
-        return (this.#running = this.#runExchange());
-      });
-    return this.#next;
+    this.#running = this.#running.catch(() => {}).then(() => this.#exchange());
+    return this.#running;
   }
 
-  async #runExchange(): Promise<void> {
+  async #exchange(): Promise<void> {
+    const { client, userId, storage: { name } } = this.#options;
     const { signal } = this.#stop;
+    const work = () => exchange(client, userId, this.#access, signal);
+    const locks = globalThis.navigator?.locks;
     this.#report({ syncing: true });
     try {
-      await this.#copy.load();
-      await oneTabAtATime(this.#lock, signal, () => this.#exchange.run(signal));
-      this.#report({ syncing: false, error: null, signedOut: false });
+      await this.#loaded;
+      await (name && locks ? locks.request(name, { signal }, work) : work());
+      this.#report({ syncing: false, error: null });
     } catch (error) {
-      const signedOut = error instanceof RefusedError && [401, 403].includes(error.problem.status);
-      this.#report(signal.aborted ? { syncing: false } : { syncing: false, error: error as Error, signedOut });
+      this.#report({ syncing: false, error: error as Error });
       throw error;
     }
   }
 
-  async #edit(id: string, edit: (row: Row | undefined, seq: number) => Row): Promise<void> {
-    await this.#copy.load();
-    await this.#copy.change([id], (copy) => put(copy, edit(copy.rows.get(id), (copy.seq += 1))));
-    if (!this.#failures) this.#schedule(0);
-  }
-
-  #listen(signal: AbortSignal): void {
-    this.#copy.follow(() => {
-      void this.stop();
-      this.#report({ signedOut: true });
-    });
-    const retryNow = () => {
-      this.#failures = 0;
-      this.#schedule(0);
-    };
-    globalThis.addEventListener?.("online", retryNow, { signal });
-    globalThis.document?.addEventListener("visibilitychange", () => isHidden() || retryNow(), { signal });
-  }
-
-  #schedule(delay: number): void {
-    if (!this.#started || this.#status.signedOut) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#tick(), Math.max(delay, this.#notBefore - Date.now()));
-  }
-
-  async #tick(): Promise<void> {
-    let delay = this.#interval;
-    try {
-      if (!isHidden() || this.#status.pending) await this.sync();
-      this.#failures = 0;
-    } catch (error) {
-      if (error instanceof RefusedError) this.#notBefore = Date.now() + error.retryAfter * 1000;
-      delay = Math.min(delay, this.#retryDelay * 2 ** this.#failures) * (0.5 + Math.random() / 2);
-      this.#failures += 1;
+  async #synchronise(stop: AbortSignal): Promise<void> {
+    const { interval, retryDelay } = this.#options;
+    for (let failures = 0; !stop.aborted && !this.status.signedOut; ) {
+      if (!isHidden() || this.status.pending) await this.sync().catch(() => {});
+      const { error, pending } = this.status;
+      const asked = error instanceof RefusedError ? error.retryAfter * 1000 : 0;
+      const backoff = Math.min(interval, retryDelay * 2 ** failures) * (0.5 + Math.random() / 2);
+      failures = error ? failures + 1 : 0;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, error ? Math.max(backoff, asked) : pending ? 0 : interval);
+        this.#wake = () => (clearTimeout(timer), resolve());
+      });
     }
-    this.#schedule(delay);
   }
 
-  #report(news: Partial<Status>): void {
-    const status = { ...this.#status, ...news };
-    const names = Object.keys(news) as (keyof Status)[];
-    if (names.every((name) => status[name] === this.#status[name])) return;
-    this.#status = status;
-    this.#notify();
+  // After a refusal, the service has a say in when to try again.
+  #nudge = () => this.status.error instanceof RefusedError || this.#wake();
+
+  async #edit(id: string, edit: (row: Row) => Row, absent?: Row): Promise<LocalTask> {
+    await this.#loaded;
+    const { rows } = await this.#access([id], ({ rows }) => {
+      const row = rows.get(id) ?? absent;
+      if (!row) throw new Error(`There is no task ${id} here.`);
+      put(rows, edit(row));
+    });
+    this.#nudge();
+    const row = rows.get(id);
+    return (row?.mine ?? row?.server) as LocalTask;
   }
 
-  #notify(): void {
+  #access: TaskStorage["access"] = async (ids, edit) => {
+    const copy = await this.#options.storage.access(ids, edit);
+    if (copy.changed.length) {
+      this.#show(copy.changed, copy.rows);
+      this.#channel?.postMessage(copy.changed);
+    }
+    return copy;
+  };
+
+  /** Show what another tab has changed; null if it has signed out. */
+  async #follow(ids: string[] | null): Promise<void> {
+    if (ids) return this.#show(ids, (await this.#options.storage.access(ids)).rows);
+    await this.stop();
+    this.#show([...this.#rows.keys()], new Map());
+    this.#report({ error: new RefusedError({ status: 401, code: "unauthorized", detail: "You have signed out." }) });
+  }
+
+  #show(ids: readonly string[], stored: ReadonlyMap<string, Row>): void {
+    for (const id of ids) put(this.#rows, stored.get(id) ?? newRow(id));
+    const rows = [...this.#rows.values()];
+    const tasks = rows.map(({ mine, server }) => (mine ?? server)!);
+    tasks.sort((a, b) => b.created_at.localeCompare(a.created_at));
+    this.tasks = tasks.filter(({ deleted }) => !deleted);
+    this.deleted = tasks.filter(({ deleted }) => deleted);
+    this.conflicts = rows.flatMap(({ id, mine, server, problem }) => {
+      return problem ? { id, mine: live(mine), theirs: live(server), problem } : [];
+    });
+    this.#report({ pending: rows.filter(nextStep).length });
+  }
+
+  #report(news: Partial<Pick<Status, "syncing" | "pending" | "error">>): void {
+    const { syncing, pending, error } = { ...this.status, ...news };
+    const refusal = error instanceof RefusedError ? error.problem.status : null;
+    const signedOut = refusal === 401 || refusal === 403;
+    this.status = { online: !error || refusal !== null, syncing, pending, error, signedOut };
     for (const listener of this.#listeners) listener();
   }
-}
-
-/** The task, if the user sees it where they should. */
-function shown(row: Row | undefined, id: string, { deleted }: { deleted: boolean }): View {
-  const found = row && view(row);
-  if (!found || (found.deletedAt !== null) !== deleted) {
-    throw new Error(`The task ${id} is not ${deleted ? "in the trash" : "there"}.`);
-  }
-  return found;
-}
-
-// Any tab may push and pull, such as the visible one, but not at the same time as another.
-async function oneTabAtATime(name: string | undefined, signal: AbortSignal, work: () => Promise<void>) {
-  const locks = globalThis.navigator?.locks;
-  await (name && locks ? locks.request(name, { signal }, work) : work());
-}
-
-function isHidden(): boolean {
-  return globalThis.document?.visibilityState === "hidden";
 }
