@@ -1,7 +1,4 @@
-/**
- * Better Auth and the web app's files on one origin: `node server.mjs <port> <address of the service> <folder>`.
- * The folder keeps the users.
- */
+/** Better Auth and the web app on one origin: `node server.mjs <port> <the service's address> <folder for the users>`. */
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";

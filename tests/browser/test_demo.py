@@ -155,7 +155,7 @@ def open_list(page: Page, name: str) -> None:
 
 def add(page: Page, *titles: str) -> None:
     for title in titles:
-        page.get_by_label("New task").get_by_role("textbox").fill(title)
+        page.get_by_role("form", name="New task").get_by_label("Title").fill(title)
         page.get_by_role("button", name="Add", exact=True).click()
         expect(item(page, title)).to_be_visible()
 
@@ -270,7 +270,7 @@ def test_a_task_is_dragged_into_an_order_that_the_server_keeps(page: Page, demo:
     expect(titles(page)).to_have_text(["One", "Two", "Three"])
     first, last = item(page, "One"), item(page, "Three")
     first.hover()
-    first.locator(".handle").hover()
+    first.get_by_role("button", name="Move").hover()
     page.mouse.down()
     box = last.bounding_box()
     assert box
@@ -301,7 +301,7 @@ def test_tasks_without_positions_can_be_ordered(page: Page, demo: Demo) -> None:
 def test_the_keyboard_alone_adds_completes_deletes_undoes_and_orders(page: Page) -> None:
     keys = page.keyboard
     open_list(page, "all")
-    title = page.get_by_label("New task").get_by_role("textbox")
+    title = page.get_by_role("form", name="New task").get_by_label("Title")
     for _ in range(20):
         if title.evaluate("input => input === document.activeElement"):
             break
@@ -394,7 +394,7 @@ def test_a_conflict_is_shown_and_resolved(choice: str, page: Page, demo: Demo, c
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
         page.context.set_offline(False)
     expect(page.get_by_text("1 task needs your choice.")).to_be_visible(timeout=PATIENCE)
-    item(page, "Buy rum").get_by_role("button", name="Choose a version").click()
+    item(page, "Buy rum").get_by_role("button", name="Choose version").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("Your version")).to_contain_text("Buy rum")
     expect(dialog.get_by_label("The other version")).to_contain_text("Buy oat milk")

@@ -11,12 +11,8 @@ import { showLists } from "./view.js";
 
 const user = currentUser();
 onOtherUser(() => location.reload());
-if (user) {
-  showApp(user);
-} else {
-  completeSignOut();
-  showSignIn();
-}
+if (user) showApp(user);
+else completeSignOut().then(() => showSignIn());
 keepPage().catch(console.warn);
 
 function showApp({ id, name, email }) {

@@ -16,9 +16,7 @@ export function rememberUser({ id, name, email }) {
 }
 
 /** Call `listener` when another tab signs in or out. */
-export function onOtherUser(listener) {
-  addEventListener("storage", ({ key }) => key === USER && listener());
-}
+export const onOtherUser = (listener) => addEventListener("storage", ({ key }) => key === USER && listener());
 
 export async function signOut() {
   localStorage.removeItem(USER);
@@ -42,9 +40,8 @@ export async function getToken({ renew }) {
 }
 
 async function post(path, body) {
-  const headers = { "Content-Type": "application/json" };
-  const options = { method: "POST", headers, body: JSON.stringify(body) };
-  const response = await fetch(`/api/auth/${path}`, options).catch(() => {
+  const json = { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const response = await fetch(`/api/auth/${path}`, { method: "POST", ...json }).catch(() => {
     throw new Error("The sign-in service cannot be reached. Try again later.");
   });
   const answer = await response.json().catch(() => null);

@@ -13,7 +13,6 @@ const FIELDS = {
   priority: ["Priority", (priority) => priority],
   tags: ["Tags", (tags) => tags.join(", ") || "None"],
 };
-let open;
 
 export function showConflicts(sync) {
   sync.subscribe(() => {
@@ -21,7 +20,7 @@ export function showConflicts(sync) {
     const text = more.length ? `${more.length + 1} tasks need your choice.` : "1 task needs your choice.";
     showBanner("#conflicts", first && text, "Choose", () => showConflict(sync, sync.conflicts[0]));
     // It may have been resolved in another tab.
-    if (dialog.open && !sync.conflicts.some(({ id }) => id === open)) dialog.close("later");
+    if (dialog.open && !sync.conflicts.some(({ id }) => id === dialog.dataset.task)) dialog.close("later");
   });
 }
 
@@ -30,7 +29,7 @@ export function showConflict(sync, { id }) {
   const elsewhere = problem.status === CHANGED_ELSEWHERE;
   const differs = (name) => name === "title" || String(mine?.[name]) !== String(theirs?.[name]);
   const names = Object.keys(FIELDS).filter(differs);
-  open = id;
+  dialog.dataset.task = id;
   find("h2", dialog).textContent = elsewhere ? "Which version do you want to keep?" : "This change was refused";
   find("p", dialog).textContent = elsewhere ? "This task was changed here and elsewhere." : problem.detail;
   find("[value=mine]", dialog).textContent = elsewhere ? "Keep mine" : "Try again";

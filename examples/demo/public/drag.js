@@ -3,20 +3,20 @@ const EDGE = 60;
 
 export function enableDragging(list, onMove) {
   list.addEventListener("pointerdown", (event) => {
-    const item = event.target.closest(".handle")?.closest("li");
+    const item = event.target.closest("[data-action=move]")?.closest("li");
     if (!item || event.button) return;
     event.preventDefault();
     const from = placeOf(item);
     const grip = event.clientY - item.getBoundingClientRect().top;
-    const done = new AbortController();
-    const { signal } = done;
+    const drag = new AbortController();
+    const { signal } = drag;
     // By the list: an item that moves in the document would lose the pointer.
     list.setPointerCapture(event.pointerId);
     list.classList.add("dragging");
     item.classList.add("dragged");
 
     function end(to) {
-      done.abort();
+      drag.abort();
       list.classList.remove("dragging");
       item.classList.remove("dragged");
       item.style.translate = "";
@@ -30,8 +30,7 @@ export function enableDragging(list, onMove) {
 }
 
 function follow(item, y, grip) {
-  if (y < EDGE) scrollBy(0, -EDGE / 4);
-  if (y > innerHeight - EDGE) scrollBy(0, EDGE / 4);
+  if (y < EDGE || y > innerHeight - EDGE) scrollBy(0, y < EDGE ? -15 : 15);
   const below = [...item.parentElement.children].find((other) => {
     const { top, height } = other.getBoundingClientRect();
     return other !== item && y < top + height / 2;

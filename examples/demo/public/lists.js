@@ -4,9 +4,7 @@ import { dayOf, longDay, today, tomorrow } from "./dates.js";
 export const LISTS = {
   today: {
     title: "Today",
-    get subtitle() {
-      return longDay(today());
-    },
+    get subtitle() { return longDay(today()); },
     empty: "Nothing is due today. Enjoy it, or plan ahead.",
     has: (task) => !task.completed && task.due_date && dayOf(task.due_date) <= today(),
     order: byDueDate,
@@ -53,11 +51,8 @@ function byDueDate(a, b) {
   return compare(dayOf(a.due_date), dayOf(b.due_date)) || urgency(a) - urgency(b) || byPosition(a, b);
 }
 
-/** As the service sorts: byte by byte, what has no position last. */
+// As the service sorts: byte by byte, what has no position last.
 function byPosition(a, b) {
   return compare(a.position ?? "\x7f", b.position ?? "\x7f") || compare(a.id, b.id);
 }
-
-function compare(a, b) {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
+const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);

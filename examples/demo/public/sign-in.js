@@ -1,5 +1,5 @@
 /** The form to sign in or to create an account. */
-import { rememberUser, signIn, signUp } from "./auth.js";
+import { currentUser, rememberUser, signIn, signUp } from "./auth.js";
 import { find } from "./dom.js";
 
 const page = find("#sign-in");
@@ -21,7 +21,7 @@ export function showSignIn(sync, knownEmail = "") {
     try {
       const credentials = { email: email.value, password: password.value };
       const user = await (name.disabled ? signIn(credentials) : signUp({ name: name.value, ...credentials }));
-      if (sync && sync.userId !== user.id) await sync.clear();
+      if (sync && currentUser().id !== user.id) await sync.clear();
       rememberUser(user);
       location.reload();
     } catch (error) {

@@ -2,7 +2,7 @@
 import { dayOf, inWords, today } from "./dates.js";
 import { element, find } from "./dom.js";
 
-const LABELS = { move: "Move", complete: "Complete", choose: "Choose a version of", delete: "Delete", restore: "Restore" };
+const LABELS = { move: "Move", complete: "Complete", choose: "Choose version of", delete: "Delete", restore: "Restore" };
 
 export function newItem({ id }) {
   const item = find("#task").content.cloneNode(true).firstElementChild;

@@ -15,8 +15,8 @@ export function showToast(text, undoIt) {
 }
 
 function hideUnlessUsed() {
-  if (toast.matches(":hover, :focus-within")) timer = setTimeout(hideUnlessUsed, 1000);
-  else hide();
+  if (!toast.matches(":hover, :focus-within")) return hide();
+  timer = setTimeout(hideUnlessUsed, 1000);
 }
 
 function hide() {
