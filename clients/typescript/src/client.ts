@@ -23,8 +23,10 @@ export function createTasksClient({ baseUrl, getToken, fetch = globalThis.fetch 
     const attempt = request.clone();
     if (token) attempt.headers.set("Authorization", `Bearer ${token}`);
     const response = await fetch(attempt);
-    if (response.status === 401 && !renewed) return send(request, await renew(), { renewed: true, retries });
-    if (retries === MAX_RETRIES || !mayRetry(request, response)) return response;
+    const mayRenew = response.status === 401 && !renewed;
+    if (!mayRenew && (retries === MAX_RETRIES || !mayRetry(request, response))) return response;
+    await response.body?.cancel();
+    if (mayRenew) return send(request, await renew(), { renewed: true, retries });
     await sleep(retryAfter(response), request.signal);
     return send(request, token, { renewed, retries: retries + 1 });
   }
@@ -45,7 +47,7 @@ function mayRetry({ method }: Request, response: Response): boolean {
 
 function sleep(seconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    setTimeout(resolve, seconds * 1000);
-    signal.addEventListener("abort", () => reject(signal.reason));
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)));
   });
 }

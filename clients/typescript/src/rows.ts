@@ -44,7 +44,7 @@ export function put(rows: Map<string, Row>, row: Row): void {
 export function edited(row: Row, changes: Changes): Row {
   const mine = withChanges((row.mine ?? row.server)!, asStored(changes));
   const problem = row.problem?.status === CONFLICT.status ? row.problem : null;
-  return { ...row, mine, base: row.mine ? row.base : row.server, problem };
+  return settled({ ...row, mine, base: row.mine ? row.base : row.server, problem });
 }
 
 /** The next operation on the way from `base` to `mine`, if there is one. */
@@ -60,7 +60,8 @@ export function nextStep({ id, base, mine, sent, problem }: Row): Step | null {
 
 /** Take over the server's version, or null for its deletion, unless `row` has a newer one. */
 export function received(row: Row, rev: number, task: Task | null): Row {
-  const server = task ? { ...task, deleted: false } : row.server && { ...row.server, deleted: true };
+  const known = task ?? row.server ?? row.sent ?? row.mine;
+  const server = known && { ...known, deleted: !task };
   if (rev <= row.rev || !server) return row;
   return row.sent ? { ...row, rev, server } : rebased({ ...row, rev, server }, row.base);
 }
@@ -101,8 +102,13 @@ function rebased(row: Row, ancestor: LocalTask | null): Row {
     (ours.deleted && !theirs.deleted && !isEmpty(theirs)) ||
     (theirs.deleted && !ours.deleted && !isEmpty(ours));
   const wanted = withChanges(server, clash ? { ...ours, deleted: mine.deleted } : ours);
-  if (wanted === server) return { ...row, mine: null, base: null, problem: null };
-  return { ...row, mine: wanted, base: server, problem: clash ? CONFLICT : row.problem };
+  return settled({ ...row, mine: wanted, base: server, problem: clash ? CONFLICT : row.problem });
+}
+
+/** Forget what the user wants once the server has it. */
+function settled(row: Row): Row {
+  const done = row.base && !row.sent && isEmpty(difference(row.mine!, row.base));
+  return done ? { ...row, mine: null, base: null, problem: null } : row;
 }
 
 /** The changes that lead from `before` to `wanted`. */

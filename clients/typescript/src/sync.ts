@@ -44,7 +44,7 @@ export class TaskSync {
   readonly #options: Required<TaskSyncOptions>;
   readonly #rows = new Map<string, Row>();
   readonly #listeners = new Set<() => void>();
-  readonly #loaded: Promise<void>;
+  #loaded: Promise<void> | undefined;
   #running = Promise.resolve();
   #stop = new AbortController();
   #channel: BroadcastChannel | undefined;
@@ -53,7 +53,6 @@ export class TaskSync {
   constructor({ client, userId, storage, interval = 60_000, retryDelay = 1000 }: TaskSyncOptions) {
     storage ??= "indexedDB" in globalThis ? indexedDBStorage(userId) : memoryStorage();
     this.#options = { client, userId, storage, interval, retryDelay };
-    this.#loaded = storage.access(null).then(({ rows }) => this.#show([...rows.keys()], rows));
   }
 
   /** Call `listener` after each change, until the returned function is called. */
@@ -77,6 +76,7 @@ export class TaskSync {
   /** End a conflict with the user's version, with the server's, or with the user's and these changes. */
   async resolve(id: string, choice: "mine" | "theirs" | TaskChanges): Promise<void> {
     await this.#edit(id, (row) => {
+      if (!row.problem) return row;
       if (choice === "theirs") return { ...row, mine: null, problem: null };
       return edited({ ...row, problem: null }, choice === "mine" ? {} : { deleted: false, ...choice });
     });
@@ -92,7 +92,7 @@ export class TaskSync {
     if (name) this.#channel = new BroadcastChannel(name);
     if (this.#channel) this.#channel.onmessage = ({ data }) => void this.#follow(data);
     this.#report({ error: null });
-    await this.#loaded;
+    await (this.#loaded = this.#load());
     void this.#synchronise(signal);
   }
 
@@ -109,7 +109,7 @@ export class TaskSync {
     this.#channel?.postMessage(null);
     await this.stop();
     await this.#options.storage.destroy();
-    this.#show([...this.#rows.keys()], new Map());
+    this.#show(new Map());
   }
 
   /** Push and pull now, after any push and pull that is under way. */
@@ -125,7 +125,7 @@ export class TaskSync {
     const locks = globalThis.navigator?.locks;
     this.#report({ syncing: true });
     try {
-      await this.#loaded;
+      await (this.#loaded ??= this.#load());
       await (name && locks ? locks.request(name, { signal }, work) : work());
       this.#report({ syncing: false, error: null });
     } catch (error) {
@@ -153,7 +153,7 @@ export class TaskSync {
   #nudge = () => this.status.error instanceof RefusedError || this.#wake();
 
   async #edit(id: string, edit: (row: Row) => Row, absent?: Row): Promise<LocalTask> {
-    await this.#loaded;
+    await (this.#loaded ??= this.#load());
     const { rows } = await this.#access([id], ({ rows }) => {
       const row = rows.get(id) ?? absent;
       if (!row) throw new Error(`There is no task ${id} here.`);
@@ -164,10 +164,15 @@ export class TaskSync {
     return (row?.mine ?? row?.server) as LocalTask;
   }
 
+  async #load(ids: string[] | null = null): Promise<void> {
+    const { rows } = await this.#options.storage.access(ids);
+    this.#show(rows, ids ?? undefined);
+  }
+
   #access: TaskStorage["access"] = async (ids, edit) => {
     const copy = await this.#options.storage.access(ids, edit);
     if (copy.changed.length) {
-      this.#show(copy.changed, copy.rows);
+      this.#show(copy.rows, copy.changed);
       this.#channel?.postMessage(copy.changed);
     }
     return copy;
@@ -175,17 +180,17 @@ export class TaskSync {
 
   /** Show what another tab has changed; null if it has signed out. */
   async #follow(ids: string[] | null): Promise<void> {
-    if (ids) return this.#show(ids, (await this.#options.storage.access(ids)).rows);
+    if (ids) return this.#load(ids);
     await this.stop();
-    this.#show([...this.#rows.keys()], new Map());
+    this.#show(new Map());
     this.#report({ error: new RefusedError({ status: 401, code: "unauthorized", detail: "You have signed out." }) });
   }
 
-  #show(ids: readonly string[], stored: ReadonlyMap<string, Row>): void {
+  #show(stored: ReadonlyMap<string, Row>, ids: readonly string[] = [...this.#rows.keys(), ...stored.keys()]): void {
     for (const id of ids) put(this.#rows, stored.get(id) ?? newRow(id));
     const rows = [...this.#rows.values()];
     const tasks = rows.map(({ mine, server }) => (mine ?? server)!);
-    tasks.sort((a, b) => b.created_at.localeCompare(a.created_at));
+    tasks.sort((a, b) => b.created_at.localeCompare(a.created_at) || b.id.localeCompare(a.id));
     this.tasks = tasks.filter(({ deleted }) => !deleted);
     this.deleted = tasks.filter(({ deleted }) => deleted);
     this.conflicts = rows.flatMap(({ id, mine, server, problem }) => {
