@@ -1,4 +1,4 @@
-/** Better Auth and the web app on one origin: `node server.mjs <port> <the service's address> <folder for the users>`. */
+/** Better Auth and the web app on one origin: `node server.mjs <port> <the service's address> <folder>`. */
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";

@@ -26,6 +26,40 @@ SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
 PASSWORD = "correct horse"
 # Long enough for a service that starts and for the client's next attempt.
 PATIENCE = 30_000
+# The tasks of the still, and the list that shows them.
+SCENE = [
+    ("Send the invoice to Grace", "2026-12-02", "Urgent", "work"),
+    ("Prepare the talk on offline-first apps", "2026-12-04", "High", "work, talks"),
+    ("Buy oat milk and coffee", "2026-12-04", "Medium", "errands"),
+    ("Water the plants", "2026-12-04", "Low", "home"),
+    ("Call Grace back", "2026-12-04", "Medium", ""),
+    ("Book the train to Hamburg", "2026-12-07", "High", "travel"),
+    ("Read the paper on fractional indexing", "", "Low", "reading"),
+]
+TODAY = """
+- main:
+  - heading "Today" [level=1]
+  - paragraph: Friday 4 December
+  - searchbox "Search this list"
+  - form "New task":
+    - textbox "Title"
+    - button "Add with details"
+    - button "Add"
+  - list "Today":
+    - listitem:
+      - checkbox "Complete “Send the invoice to Grace”"
+      - button "Send the invoice to Grace"
+      - paragraph:
+        - time: "Overdue: 2 Dec"
+        - text: urgent work
+      - button "Delete “Send the invoice to Grace”"
+    - listitem:
+      - button "Prepare the talk on offline-first apps"
+    - listitem:
+      - button "Buy oat milk and coffee"
+    - listitem:
+      - button "Water the plants"
+"""
 # Everything that a page of this origin can read again.
 STORED = """
 async () => {
@@ -520,6 +554,47 @@ def test_every_view_passes_axe(scheme: Any, size: str, page: Page, complaints: l
     assert violations(page) == [], "sign in"
     page.get_by_role("button", name="Create an account").click()
     assert violations(page) == [], "sign up"
+
+
+def test_the_stills_of_the_readme_show_the_app_and_the_docs(page: Page, demo: Demo) -> None:
+    """`UPDATE_STILLS=1 make browser-test` takes them again."""
+    page.clock.set_fixed_time("2026-12-04T10:00:00")
+    page.evaluate(
+        "localStorage.user = JSON.stringify({ ...JSON.parse(localStorage.user), email: 'ada@example.com' })"
+    )
+    page.reload()
+    for title, due, priority, tags in SCENE:
+        add_with_details(page, title, due, priority, tags)
+    open_list(page, "all")
+    item(page, "Water the plants").get_by_role("checkbox").press("Alt+ArrowUp")
+    open_list(page, "today")
+    item(page, "Call Grace back").get_by_role("checkbox").click()
+    expect(page.get_by_text("Completed “Call Grace back”.")).to_be_visible()
+    page.mouse.move(0, 0)
+    expect(page.locator("main:visible")).to_match_aria_snapshot(TODAY)
+    check_still(page, "demo.png")
+
+    page.goto(f"{demo.api}/docs")
+    expect(page.get_by_role("heading", name="Tasks API")).to_be_visible()
+    expect(page.locator('[data-path="/api/tasks"]').first).to_be_visible()
+    check_still(page, "docs-page.png")
+
+
+def check_still(page: Page, name: str) -> None:
+    path = ROOT / "docs" / name
+    taken = page.screenshot(animations="disabled")
+    if os.environ.get("UPDATE_STILLS"):
+        path.write_bytes(taken)
+    still = path.read_bytes()
+    assert max(len(still), len(taken)) <= 150_000
+    # The header of a PNG and its width and height.
+    assert still[:24] == taken[:24]
+
+
+def test_the_demo_is_short_enough_to_read() -> None:
+    files = [DEMO / "server.mjs", *(DEMO / "public").iterdir()]
+    code = [file for file in files if file.suffix in {".html", ".css", ".js", ".mjs"}]
+    assert sum(len(file.read_text("utf-8").splitlines()) for file in code) <= 1000
 
 
 @pytest.mark.parametrize("ends", ["Ctrl-C", "a closed terminal", "the service", "the web app"])

@@ -10,7 +10,7 @@ const FIELDS = {
   description: ["Notes", (description) => description ?? "None"],
   completed: ["Done", (completed) => (completed ? "Yes" : "No")],
   due_date: ["Due", (due) => (due ? inWords(due) : "No date")],
-  priority: ["Priority", (priority) => priority],
+  priority: ["Priority", (priority) => priority[0].toUpperCase() + priority.slice(1)],
   tags: ["Tags", (tags) => tags.join(", ") || "None"],
 };
 

@@ -35,7 +35,7 @@ find(".link", page).addEventListener("click", () => setMode(name.disabled));
 function setMode(signingUp) {
   name.disabled = !signingUp;
   password.autocomplete = signingUp ? "new-password" : "current-password";
-  find("h1", page).textContent = signingUp ? "Create your account" : "Sign in";
+  find("h1", page).textContent = signingUp ? "Sign up" : "Sign in";
   find(".primary", page).textContent = signingUp ? "Create account" : "Sign in";
   find(".switch", page).textContent = signingUp ? "You have an account?" : "New here?";
   find(".link", page).textContent = signingUp ? "Sign in" : "Create an account";

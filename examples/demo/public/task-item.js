@@ -2,7 +2,7 @@
 import { dayOf, inWords, today } from "./dates.js";
 import { element, find } from "./dom.js";
 
-const LABELS = { move: "Move", complete: "Complete", choose: "Choose version of", delete: "Delete", restore: "Restore" };
+const VERBS = { move: "Move", complete: "Complete", choose: "Choose version of", delete: "Delete", restore: "Restore" };
 
 export function newItem({ id }) {
   const item = find("#task").content.cloneNode(true).firstElementChild;
@@ -20,7 +20,7 @@ export function showTask(item, task, inConflict) {
   find(".notes", item).textContent = task.description ?? "";
   find(".chips", item).replaceChildren(...chips(task));
   find("[type=checkbox]", item).checked = task.completed;
-  for (const [action, label] of Object.entries(LABELS)) {
+  for (const [action, label] of Object.entries(VERBS)) {
     find(`[data-action=${action}]`, item).ariaLabel = `${label} “${task.title}”`;
   }
 }

@@ -39,10 +39,7 @@ export function showLists(ofUser) {
   render();
 }
 
-function currentList() {
-  const name = location.hash.slice(1);
-  return name in LISTS ? name : "today";
-}
+const currentList = () => (Object.hasOwn(LISTS, location.hash.slice(1)) ? location.hash.slice(1) : "today");
 
 function render() {
   if (list.classList.contains("dragging")) return;
