@@ -440,6 +440,37 @@ def test_a_conflict_is_shown_and_resolved(choice: str, page: Page, demo: Demo, c
     other.expect(kept)
 
 
+def test_a_deletion_that_clashes_with_a_change_elsewhere_is_a_conflict(
+    page: Page, demo: Demo, complaints: list[str]
+) -> None:
+    other = OtherClient(page, demo)
+    add(page, "Buy milk")
+    other.expect("Buy milk")
+    with failing_requests(complaints):
+        page.context.set_offline(True)
+        other.patch("Buy milk", title="Buy oat milk")
+        delete(page, "Buy milk")
+        page.context.set_offline(False)
+    page.get_by_role("button", name="Choose", exact=True).click(timeout=PATIENCE)
+    expect(page.get_by_label("Your version")).to_contain_text("Deleted")
+    page.get_by_role("button", name="Keep mine").click()
+    other.expect()
+
+
+def test_a_change_that_the_service_refuses_is_shown_and_undone(page: Page, demo: Demo) -> None:
+    add(page, "Buy milk")
+    OtherClient(page, demo).expect("Buy milk")
+    # A form with other limits than the service's.
+    page.evaluate("document.querySelector('#editor [name=tags]').pattern = '.*'")
+    item(page, "Buy milk").get_by_role("button", name="Buy milk", exact=True).click()
+    page.get_by_role("dialog").get_by_label("Tags").fill("t" * 51)
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Choose", exact=True).click(timeout=PATIENCE)
+    expect(page.get_by_role("dialog")).to_contain_text("tags")
+    page.get_by_role("button", name="Undo my change").click()
+    expect(item(page, "Buy milk").locator(".tag")).to_have_count(0)
+
+
 def test_signing_out_leaves_nothing_readable_and_another_user_sees_none_of_it(page: Page, demo: Demo) -> None:
     context = page.context
     email = page.locator("#user-email").inner_text()

@@ -35,7 +35,7 @@ export function showConflict(sync, { id }) {
   find("[value=mine]", dialog).textContent = elsewhere ? "Keep mine" : "Try again";
   find("[value=theirs]", dialog).textContent = elsewhere ? "Keep theirs" : "Undo my change";
   find(".mine", dialog).replaceChildren(...describe(mine, names));
-  find(".theirs", dialog).replaceChildren(...describe(theirs, names));
+  find(".theirs", dialog).replaceChildren(...describe(theirs, names, elsewhere ? "Deleted" : "Not saved"));
   dialog.returnValue = "later";
   dialog.showModal();
   dialog.onclose = () => {
@@ -43,8 +43,8 @@ export function showConflict(sync, { id }) {
   };
 }
 
-function describe(task, names) {
-  if (!task) return [element("dt", { textContent: "There is no such task." })];
+function describe(task, names, missing = "Deleted") {
+  if (!task) return [element("dt", { textContent: missing })];
   return names.flatMap((name) => {
     const [label, show] = FIELDS[name];
     return [element("dt", { textContent: label }), element("dd", { textContent: show(task[name]), dir: "auto" })];

@@ -1,9 +1,7 @@
 /** The order by hand: a task's `position` is a key between those of its neighbours. */
 import { generateKeyBetween, generateNKeysBetween } from "fractional-indexing";
 
-export function positionOnTop(tasks) {
-  return keyBetween(undefined, tasks[0]) ?? generateKeyBetween(null, null);
-}
+export const positionOnTop = (tasks) => keyBetween(undefined, tasks[0]) ?? generateKeyBetween(null, null);
 
 /** The new positions, by id, for the task that was moved to `index`. */
 export function positionsAfterMove(tasks, index) {

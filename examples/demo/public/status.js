@@ -6,7 +6,6 @@ export function showStatus(sync, signInAgain) {
   sync.subscribe(render);
   addEventListener("online", render);
   addEventListener("offline", render);
-  render();
 }
 
 function message(sync, signInAgain) {

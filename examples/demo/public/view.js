@@ -13,10 +13,14 @@ const search = find("#search");
 const items = new Map();
 let sync;
 let tasks = [];
+let frame;
 
 export function showLists(ofUser) {
   sync = ofUser;
-  sync.subscribe(render);
+  sync.subscribe(() => {
+    cancelAnimationFrame(frame); // Show many changes at once.
+    frame = requestAnimationFrame(render);
+  });
   search.addEventListener("input", render);
   addEventListener("visibilitychange", render); // The day may have changed.
   addEventListener("hashchange", () => {
