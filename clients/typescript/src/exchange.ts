@@ -5,9 +5,7 @@ import type { Problem, Result, Task } from "./types.js";
 
 /** The service refused a request; the message is a sentence to show. */
 export class RefusedError extends Error {
-  constructor(readonly problem: Problem, readonly retryAfter = 0) {
-    super(problem.detail);
-  }
+  constructor(readonly problem: Problem, readonly retryAfter = 0) { super(problem.detail); }
 }
 
 type Access = TaskStorage["access"];
