@@ -49,7 +49,7 @@ export async function exchange(client: TasksClient, userId: string, access: Acce
   }
 
   async function push(steps: Step[]): Promise<Result[]> {
-    const body = { operations: steps.map(({ operation }) => operation), atomic: false };
+    const body = { operations: steps.map(({ operation }) => operation) };
     try {
       return (await call((signal) => client.POST("/api/tasks/batch", { body, signal })))!.results;
     } catch (error) {
