@@ -52,9 +52,9 @@ openapi: .venv/dev ## regenerate docs/openapi.json
 	@BETTER_AUTH_SECRET=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))') BETTER_AUTH_URL= JWT_JWKS_URL= \
 	  $(BIN)/flask openapi --output docs/openapi.json
 
-client: node .venv/dev ## build and test the TypeScript client, generate a Python one, and run both against a live server; needs Node.js
-	@rm -rf clients/generated
-	@cd $(CLIENT) && npm ci --silent && for step in lint build compile; do npm run --silent $$step || exit; done
+client: node .venv/dev ## build and test the TypeScript package and a generated Python client; needs Node.js
+	@rm -rf clients/generated $(CLIENT)/*.tgz
+	@cd $(CLIENT) && npm ci --silent && npm run --silent lint && npm pack --silent && npm run --silent compile
 	@$(BIN)/uvx openapi-python-client@0.29.1 generate --fail-on-warning --path docs/openapi.json \
 	  --output-path clients/generated/tasks-api-client
 	@$(BIN)/python -m tests.client

@@ -5,9 +5,7 @@ import type { Problem, Result, Task } from "./types.js";
 
 /** The service refused a request; the message is a sentence to show. */
 export class RefusedError extends Error {
-  constructor(readonly problem: Problem, readonly retryAfter = 0) {
-    super(problem.detail);
-  }
+  constructor(readonly problem: Problem, readonly retryAfter = 0) { super(problem.detail); }
 }
 
 type Access = TaskStorage["access"];
@@ -51,7 +49,7 @@ export async function exchange(client: TasksClient, userId: string, access: Acce
   }
 
   async function push(steps: Step[]): Promise<Result[]> {
-    const body = { operations: steps.map(({ operation }) => operation), atomic: false };
+    const body = { operations: steps.map(({ operation }) => operation) };
     try {
       return (await call((signal) => client.POST("/api/tasks/batch", { body, signal })))!.results;
     } catch (error) {

@@ -25,9 +25,8 @@ const BLANK = { title: "", description: null, completed: false, completed_at: nu
 const isEmpty = (changes: Changes) => Object.keys(changes).length === 0;
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 
-export function newRow(id: string): Row {
-  return { id, rev: 0, server: null, mine: null, base: null, sent: null, problem: null };
-}
+const EMPTY = { rev: 0, server: null, mine: null, base: null, sent: null, problem: null };
+export const newRow = (id: string): Row => ({ id, ...EMPTY });
 
 export function created(id: string, user_id: string, fields: NewTask): Row {
   const at = new Date().toISOString();

@@ -6,10 +6,8 @@ export interface Copy {
   rows: Map<string, Row>;
   since: number;
 }
-
 export interface TaskStorage {
-  /** What the tabs that share it know it by. */
-  readonly name?: string;
+  readonly name?: string; // what the tabs that share it know it by
   /** Read the rows with these ids, or all, and let `edit` change them, in one transaction. */
   access(ids: readonly string[] | null, edit?: (copy: Copy) => void): Promise<Copy & { changed: string[] }>;
   /** Delete everything, for all tabs. */
@@ -26,9 +24,7 @@ export function memoryStorage(): TaskStorage {
       edit?.(copy);
       return { ...copy, changed: changedIds(before.rows, copy.rows) };
     },
-    async destroy() {
-      copy = { rows: new Map(), since: 0 };
-    },
+    destroy: async () => void (copy = { rows: new Map(), since: 0 }),
   };
 }
 
@@ -39,6 +35,7 @@ export function indexedDBStorage(userId: string): TaskStorage {
   const upgrade = (created: IDBPDatabase) => ["rows", "state"].forEach((store) => created.createObjectStore(store));
   // When another tab deletes it, it stays closed here, because opening would create it again.
   const close = async () => (await database)?.close();
+
   return {
     name,
     async access(ids, edit) {
@@ -46,20 +43,16 @@ export function indexedDBStorage(userId: string): TaskStorage {
       const transaction = (await database).transaction(["rows", "state"], edit ? "readwrite" : "readonly");
       const [rows, state] = [transaction.objectStore("rows"), transaction.objectStore("state")];
       const found: Row[] = await (ids ? Promise.all(ids.map((id) => rows.get(id))) : rows.getAll());
-      const since: number = (await state.get("since")) ?? 0;
       const before = new Map(found.filter(Boolean).map((row) => [row.id, row]));
-      const copy = { rows: new Map(before), since };
+      const copy: Copy = { rows: new Map(before), since: (await state.get("since")) ?? 0 };
       edit?.(copy);
       const changed = changedIds(before, copy.rows);
       for (const id of changed) void (copy.rows.has(id) ? rows.put!(copy.rows.get(id), id) : rows.delete!(id));
-      if (copy.since !== since) void state.put!(copy.since, "since");
+      if (edit) void state.put!(copy.since, "since");
       await transaction.done;
       return { ...copy, changed };
     },
-    async destroy() {
-      await close();
-      await deleteDB(name);
-    },
+    destroy: () => close().then(() => deleteDB(name)),
   };
 }
 

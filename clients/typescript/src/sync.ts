@@ -11,7 +11,6 @@ export interface TaskSyncOptions {
   interval?: number; // milliseconds between two pulls
   retryDelay?: number; // milliseconds before the first retry; each failure doubles them, up to `interval`
 }
-
 export interface Status {
   readonly online: boolean; // whether the service responded last time
   readonly syncing: boolean;
@@ -19,7 +18,6 @@ export interface Status {
   readonly error: Error | null; // why synchronising failed last time
   readonly signedOut: boolean; // whether the service refused the token
 }
-
 /** A change that the server refused, or that clashes with somebody else's; it waits for `resolve`. */
 export interface Conflict {
   readonly id: string;
@@ -31,16 +29,13 @@ export interface Conflict {
 const live = (task: LocalTask | null) => (task?.deleted ? null : task);
 const isHidden = () => globalThis.document?.visibilityState === "hidden";
 
-/**
- * A copy of a user's tasks to read and write at once; it is synchronised when the service can be reached.
- * Its properties are snapshots: they are replaced, and never changed.
- */
+/** A copy of a user's tasks to read and write at once, and in step with the service whenever that can be reached. */
 export class TaskSync {
+  // Snapshots: they are replaced, and never changed.
   tasks: readonly LocalTask[] = []; // newest first
   deleted: readonly LocalTask[] = []; // those that this copy saw go to the trash
   conflicts: readonly Conflict[] = [];
   status: Status = { online: true, syncing: false, pending: 0, error: null, signedOut: false };
-
   readonly #options: Required<TaskSyncOptions>;
   readonly #rows = new Map<string, Row>();
   readonly #listeners = new Set<() => void>();
@@ -63,34 +58,32 @@ export class TaskSync {
 
   get = (id: string) => this.tasks.find((task) => task.id === id);
 
-  /** Create a task, or nothing if its `id` is already here. All changes resolve as soon as they are stored here. */
+  /** Create a task, unless its `id` is already here. Like all changes, it resolves as soon as it is stored here. */
   create(fields: NewTask): Promise<LocalTask> {
     const id = (fields.id ?? crypto.randomUUID()).toLowerCase();
     return this.#edit(id, (row) => row, created(id, this.#options.userId, fields));
   }
-
   update = (id: string, changes: TaskChanges) => this.#edit(id, (row) => edited(row, changes));
   delete = (id: string) => this.#edit(id, (row) => edited(row, { deleted: true }));
   restore = (id: string) => this.#edit(id, (row) => edited(row, { deleted: false }));
 
   /** End a conflict with the user's version, with the server's, or with the user's and these changes. */
   async resolve(id: string, choice: "mine" | "theirs" | TaskChanges): Promise<void> {
+    const changes = typeof choice === "string" ? {} : { deleted: false, ...choice };
     await this.#edit(id, (row) => {
       if (!row.problem) return row;
-      if (choice === "theirs") return { ...row, mine: null, problem: null };
-      return edited({ ...row, problem: null }, choice === "mine" ? {} : { deleted: false, ...choice });
+      return choice === "theirs" ? { ...row, mine: null, problem: null } : edited({ ...row, problem: null }, changes);
     });
   }
 
   /** Show what is stored, and synchronise from now on; call it again when the user has signed in again. */
   async start(): Promise<void> {
     void this.stop();
-    this.#stop = new AbortController();
-    const { signal } = this.#stop;
+    const { signal } = (this.#stop = new AbortController());
     for (const event of ["online", "visibilitychange"]) globalThis.addEventListener?.(event, this.#nudge, { signal });
     const { name } = this.#options.storage;
-    if (name) this.#channel = new BroadcastChannel(name);
-    if (this.#channel) this.#channel.onmessage = ({ data }) => void this.#follow(data);
+    this.#channel = name ? new BroadcastChannel(name) : undefined;
+    this.#channel?.addEventListener("message", ({ data }) => void this.#follow(data));
     this.#report({ error: null });
     await (this.#loaded = this.#load());
     void this.#synchronise(signal);
@@ -114,8 +107,7 @@ export class TaskSync {
 
   /** Push and pull now, after any push and pull that is under way. */
   sync(): Promise<void> {
-    this.#running = this.#running.catch(() => {}).then(() => this.#exchange());
-    return this.#running;
+    return (this.#running = this.#running.catch(() => {}).then(() => this.#exchange()));
   }
 
   async #exchange(): Promise<void> {
@@ -139,8 +131,8 @@ export class TaskSync {
     for (let failures = 0; !stop.aborted && !this.status.signedOut; ) {
       if (!isHidden() || this.status.pending) await this.sync().catch(() => {});
       const { error, pending } = this.status;
-      const asked = error instanceof RefusedError ? error.retryAfter * 1000 : 0;
       const backoff = Math.min(interval, retryDelay * 2 ** failures) * (0.5 + Math.random() / 2);
+      const asked = error instanceof RefusedError ? error.retryAfter * 1000 : 0;
       failures = error ? failures + 1 : 0;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, error ? Math.max(backoff, asked) : pending ? 0 : interval);
@@ -149,34 +141,33 @@ export class TaskSync {
     }
   }
 
-  // After a refusal, the service has a say in when to try again.
+  // A service that refused something has said when to try again.
   #nudge = () => this.status.error instanceof RefusedError || this.#wake();
 
   async #edit(id: string, edit: (row: Row) => Row, absent?: Row): Promise<LocalTask> {
     await (this.#loaded ??= this.#load());
-    const { rows } = await this.#access([id], ({ rows }) => {
-      const row = rows.get(id) ?? absent;
+    const { rows } = await this.#access([id], (copy) => {
+      const row = copy.rows.get(id) ?? absent;
       if (!row) throw new Error(`There is no task ${id} here.`);
-      put(rows, edit(row));
+      put(copy.rows, edit(row));
     });
     this.#nudge();
-    const row = rows.get(id);
-    return (row?.mine ?? row?.server) as LocalTask;
+    const { mine, server } = rows.get(id) ?? newRow(id);
+    return (mine ?? server)!;
   }
+
+  #access: TaskStorage["access"] = async (ids, edit) => {
+    const copy = await this.#options.storage.access(ids, edit);
+    if (!copy.changed.length) return copy;
+    this.#show(copy.rows, copy.changed);
+    this.#channel?.postMessage(copy.changed);
+    return copy;
+  };
 
   async #load(ids: string[] | null = null): Promise<void> {
     const { rows } = await this.#options.storage.access(ids);
     this.#show(rows, ids ?? undefined);
   }
-
-  #access: TaskStorage["access"] = async (ids, edit) => {
-    const copy = await this.#options.storage.access(ids, edit);
-    if (copy.changed.length) {
-      this.#show(copy.rows, copy.changed);
-      this.#channel?.postMessage(copy.changed);
-    }
-    return copy;
-  };
 
   /** Show what another tab has changed; null if it has signed out. */
   async #follow(ids: string[] | null): Promise<void> {
