@@ -1,12 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
-CLIENTS := docs/clients
+CLIENT := clients/typescript
 FRONTENDS := tests/frontends
+DEMO := examples/demo
 ARGS ?=
 CHROMIUM ?= chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test drill browser-test chromium client frontend-test node bench bench-quick lint format audit openapi lock image clean
+.PHONY: help run demo test drill browser-test chromium client frontend-test node bench bench-quick lint format audit openapi lock image clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -17,13 +18,16 @@ run: $(if $(filter granian,$(SERVER)),.venv/granian,.venv/run) .env ## install, 
 	@$(BIN)/flask welcome
 	@exec $(BIN)/python deploy/serve.py
 
+demo: node .venv/run $(CLIENT)/dist $(DEMO)/node_modules ## run a todo app with sign-in on http://localhost:3000; needs Node.js
+	@exec $(BIN)/python $(DEMO)/run.py $(if $(PORT),--port $(PORT)) $(ARGS)
+
 test: .venv/dev ## install and run the tests on SQLite and PostgreSQL; ARGS goes to pytest
 	@$(BIN)/pytest -n logical --dist worksteal $(ARGS)
 
 drill: .venv/dev ## break databases, workers and disks under steady load and print the results
 	@$(BIN)/pytest tests/drills -rs $(ARGS)
 
-browser-test: chromium .venv/browser ## test /docs and a page of another origin in Chromium; CHROMIUM names the program
+browser-test: chromium node .venv/browser $(CLIENT)/dist $(DEMO)/node_modules ## test /docs, the demo and a page of another origin in Chromium; CHROMIUM names the program; needs Node.js
 	@CHROMIUM="$$(command -v "$(CHROMIUM)")" $(BIN)/pytest tests/browser $(ARGS)
 
 chromium:
@@ -48,11 +52,11 @@ openapi: .venv/dev ## regenerate docs/openapi.json
 	@BETTER_AUTH_SECRET=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(32))') BETTER_AUTH_URL= JWT_JWKS_URL= \
 	  $(BIN)/flask openapi --output docs/openapi.json
 
-client: node .venv/dev ## generate a TypeScript and a Python client and run them against a live server; needs Node.js
-	@rm -rf $(CLIENTS)/generated
-	@cd $(CLIENTS) && npm ci --silent && for step in lint types compile; do npm run --silent $$step || exit; done
+client: node .venv/dev ## build and test the TypeScript package and a generated Python client; needs Node.js
+	@rm -rf clients/generated $(CLIENT)/*.tgz
+	@cd $(CLIENT) && npm ci --silent && npm run --silent lint && npm pack --silent && npm run --silent compile
 	@$(BIN)/uvx openapi-python-client@0.29.1 generate --fail-on-warning --path docs/openapi.json \
-	  --output-path $(CLIENTS)/generated/tasks-api-client
+	  --output-path clients/generated/tasks-api-client
 	@$(BIN)/python -m tests.client
 
 frontend-test: node .venv/dev ## run frontends and Better Auth against a live server; needs Node.js
@@ -90,8 +94,8 @@ image: ## build the container image, labelled with the version from pyproject.to
 	  docker build --label org.opencontainers.image.version=$$version --tag tasks-api:$$version --tag tasks-api .
 
 clean: ## remove what the other targets created; keeps .env and the data in instance/
-	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)/generated
-	rm -rf $(CLIENTS)/node_modules $(FRONTENDS)/node_modules bench/fastify/node_modules
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis clients/generated $(CLIENT)/dist $(CLIENT)/generated
+	rm -rf $(CLIENT)/node_modules $(FRONTENDS)/node_modules $(DEMO)/node_modules bench/fastify/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -124,6 +128,14 @@ clean: ## remove what the other targets created; keeps .env and the data in inst
 	@$(BIN)/python -m venv .venv-bench
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
+
+$(CLIENT)/dist: $(CLIENT)/package-lock.json $(CLIENT)/tsconfig.json $(filter-out %/schema.ts,$(wildcard $(CLIENT)/src/*.ts)) docs/openapi.json
+	@echo "Building the TypeScript client …"
+	@cd $(CLIENT) && npm ci --silent && npm run --silent build >/dev/null && touch dist
+
+$(DEMO)/node_modules: $(DEMO)/package-lock.json
+	@echo "Installing the packages of the demo …"
+	@cd $(DEMO) && npm ci --silent && touch node_modules
 
 bench/fastify/node_modules: bench/fastify/package-lock.json
 	@if command -v npm >/dev/null; then cd bench/fastify && npm ci --silent && touch node_modules; \

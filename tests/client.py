@@ -1,55 +1,121 @@
-"""`make client`: what docs/clients.md tells, done with the clients it made, against a live server."""
+"""`make client`: the packages in clients/ and the examples of their documentation, against a live server."""
 
+import os
 import re
 import secrets
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
-from tests.live import ROOT, environment, gunicorn
+import requests
 
-CLIENTS = ROOT / "docs/clients"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+from tests.live import ROOT, gunicorn, migrate
+from tests.people import token
+from tests.polling import wait_until
+
+PACKAGE = ROOT / "clients/typescript"
+PYTHON_CLIENT = ROOT / "clients/generated/tasks-api-client"
+# How long the service is stopped while a program adds tasks.
+OUTAGE = float(os.environ.get("OUTAGE", "3"))
 
 
 def main() -> None:
-    """Run both examples; the first that fails ends it."""
+    """Run the tests and the examples; the first that fails ends it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # Else the server would outlive this.
     with TemporaryDirectory() as folder:
+        secret = secrets.token_hex(32)
         settings = {
             "DATABASE_URL": f"sqlite:///{folder}/tasks.db",
-            "BETTER_AUTH_SECRET": secrets.token_hex(32),
+            "BETTER_AUTH_SECRET": secret,
             "LOG_LEVEL": "WARNING",
         }
-        flask(settings, "db", "upgrade")
-        token = flask(settings, "token", "--user", "alice", "--email", "alice@example.com").strip()
-        (block,) = BLOCK.findall((ROOT / "docs/clients.md").read_text("utf-8"))
-        example = Path(folder, "example.py")
-        example.write_text(block, "utf-8")
-        uv = str(Path(sys.executable).with_name("uv"))
-        python = [uv, "run", "--quiet", "--no-project", "--python", sys.executable]
-        python += ["--with", "generated/tasks-api-client", "python", str(example)]
+        migrate(settings)
+        alice = token(secret, "alice", email="alice@example.com")
         with gunicorn(settings) as (address, _):
-            run("node", "generated/life-of-a-task.js", address, token)
-            printed = run(*python, address, token)
-        if not printed.endswith("/title must not be empty.\n['Buy milk']\n"):
-            sys.exit("The Python client did not print what it should.")
+            env = {**os.environ, "TASKS_API": address, "BETTER_AUTH_SECRET": secret}
+            run("npm", "run", "--silent", "test", env=env)
+            run("node", "generated/life-of-a-task.js", address, alice)
+            python_examples(Path(folder), address, alice)
+        offline(Path(folder, "offline"), settings, token(secret, "bob"))
 
 
-def flask(settings: dict[str, str], *command: str) -> str:
-    """What a command of flask prints."""
-    flask = [sys.executable, "-m", "flask", *command]
-    done = subprocess.run(
-        flask, cwd=ROOT, env=environment(settings), check=True, stdout=subprocess.PIPE, text=True
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in a language."""
+    found: list[str] = re.findall(
+        rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
     )
-    return done.stdout
+    return found
 
 
-def run(*command: str) -> str:
-    """Show what an example prints, and tell it; end with its status where it fails."""
-    done = subprocess.run(command, cwd=CLIENTS, stdout=subprocess.PIPE, text=True, timeout=120)
+def python_examples(folder: Path, address: str, token: str) -> None:
+    """The Python of docs/clients.md."""
+    example = folder / "example.py"
+    example.write_text("\n".join(blocks(ROOT / "docs/clients.md", "python")), "utf-8")
+    uv = str(Path(sys.executable).with_name("uv"))
+    python = [uv, "run", "--quiet", "--no-project", "--python", sys.executable, "--with", str(PYTHON_CLIENT)]
+    printed = run(*python, "python", str(example), address, token)
+    one, both = (
+        "/title must not be empty.\n['Buy milk']\n",
+        "[201, 201]\n[200, 200]\n['Buy milk', 'Buy rum', 'Buy tea']\n",
+    )
+    if not printed.endswith(one + both):
+        sys.exit("The Python client did not print what it should.")
+
+
+def offline(folder: Path, settings: dict[str, str], token: str) -> None:
+    """Install what `npm pack` made, and stop the service while the program of the package's README runs."""
+    folder.mkdir()
+    (package,) = PACKAGE.glob("*.tgz")
+    (folder / "package.json").write_text('{"type": "module"}', "utf-8")
+    run("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefer-offline", str(package), cwd=folder)
+    (program,) = blocks(PACKAGE / "README.md", "js")
+    (folder / "tasks.js").write_text(program, "utf-8")
+    log = folder / "log"
+    with gunicorn(settings) as (address, _):
+        with log.open("wb") as output:
+            command = ["node", "tasks.js", address, "bob", token]
+            node = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=output)
+        type_line(node, "before")
+        expect(log, "online 1 tasks, 0 to send")
+    for number in range(1, 4):
+        type_line(node, f"during {number}")
+    expect(log, "offline 4 tasks, 3 to send")
+    time.sleep(OUTAGE)
+    type_line(node, "after")
+    with gunicorn(settings, port=urlsplit(address).port or 0) as (address, _):
+        assert node.stdin
+        node.stdin.close()
+        if node.wait(120):
+            sys.exit(
+                f"The program of the package's README ended with {node.returncode}:\n{log.read_text('utf-8')}"
+            )
+        headers = {"Authorization": f"Bearer {token}"}
+        tasks = requests.get(f"{address}/api/tasks", headers=headers, timeout=30).json()
+    titles = sorted(task["title"] for task in tasks)
+    sys.stdout.write(f"after an outage: {titles}\n")
+    if titles != ["after", "before", "during 1", "during 2", "during 3"]:
+        sys.exit("A task was lost or created twice.")
+
+
+def type_line(node: "subprocess.Popen[bytes]", line: str) -> None:
+    assert node.stdin
+    node.stdin.write(f"{line}\n".encode())
+    node.stdin.flush()
+
+
+def expect(log: Path, line: str) -> None:
+    """Wait until a program has printed a line."""
+    if not wait_until(lambda: line in log.read_text("utf-8"), 60):
+        sys.exit(f"Did not print {line!r}:\n{log.read_text('utf-8')}")
+
+
+def run(*command: str, cwd: Path = PACKAGE, env: dict[str, str] | None = None) -> str:
+    """Show what a command prints, and return it; end with its status where it fails."""
+    done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.PIPE, text=True, timeout=600)
     sys.stdout.write(done.stdout)
     if done.returncode:
         sys.exit(done.returncode)

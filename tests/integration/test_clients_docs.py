@@ -7,7 +7,7 @@ from pathlib import Path
 def test_the_example_is_part_of_the_life_of_a_task(root: Path) -> None:
     text = "".join((root / "docs" / page).read_text("utf-8") for page in ("clients.md", "api.md"))
     blocks = re.findall(r"^```ts\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    source = (root / "docs/clients/life-of-a-task.ts").read_text("utf-8")
+    source = (root / "clients/typescript/test/life-of-a-task.ts").read_text("utf-8")
     parts = [part.strip() for block in blocks for part in block.split("\n\n")]
     assert len(parts) == 5
     for part in parts:

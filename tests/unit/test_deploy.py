@@ -24,7 +24,7 @@ NEEDED = (
 KEPT_OUT = [
     *(".env", ".env.example", ".git/config", ".venv/bin/python", "instance/tasks.db"),
     *("app/.env", "app/.env.local", "app/tasks.db", "app/__pycache__/config.cpython-313.pyc"),
-    *("tests/conftest.py", "docs/clients.md", "docs/clients/package.json", "id_rsa", "new.pem"),
+    *("tests/conftest.py", "docs/clients.md", "clients/typescript/package.json", "id_rsa", "new.pem"),
 ]
 # What the image is asked, in a folder that holds what the image holds.
 PROBE = """

@@ -1,6 +1,8 @@
 """What the documents name exists: files, headings, code, settings, metrics, routes and tests."""
 
+import json
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from app.config import KEY_SETS, LOG_LEVELS, Settings
 from app.metrics import exposition
 from tests.live import ROOT
 
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("clients/*/README.md")]
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -22,7 +24,7 @@ IDENTIFIER = re.compile(r"(?<![\w-])(?:[A-Za-z]\w*_\w+|[A-Z]?[a-z]+[A-Z]\w*|_\w+
 PLACED = re.compile(r"`(?:\w+\.)?(\w+)` in\s+`([\w./]+\.py)`")
 TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
 SETTING = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
-FOLDERS = ("app", "bench", "deploy", "docs", "migrations", "tests")
+FOLDERS = ("app", "bench", "clients", "deploy", "docs", "migrations", "tests")
 # Files that a reader writes, and names of other programs that no file of the project has.
 ELSEWHERE = {"auth-server.mjs", "schema.d.ts"}
 # Pages about the names of other programs.
@@ -55,6 +57,7 @@ VARIABLES = {
     "POSTGRES_PASSWORD",
     "TEST_DATABASE_URL",
     "MIGRATE",
+    "UPDATE_STILLS",
 }
 
 
@@ -65,7 +68,7 @@ def name(document: Path) -> str:
 def files() -> list[Path]:
     """The project's files, but none that were generated or installed."""
     inside = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
-    left_out = {"node_modules", "generated", "__pycache__"}
+    left_out = {"node_modules", "generated", "dist", "__pycache__"}
     return [
         p for p in [*ROOT.glob("*"), *ROOT.glob(".*"), *inside] if p.is_file() and not left_out & {*p.parts}
     ]
@@ -84,7 +87,7 @@ def anchors(document: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def known_words() -> set[str]:
     """Every word of the project's code, of its settings and of the documents' examples."""
-    suffixes = {".py", ".conf", ".yaml", ".toml", ".json", ".service", ".example", ".mako"}
+    suffixes = {".py", ".conf", ".yaml", ".toml", ".json", ".service", ".example", ".mako", ".ts"}
     sources = [path for path in files() if path.suffix in suffixes and path != Path(__file__)]
     code = [path.read_text(encoding="utf-8") for path in sources]
     examples = [block for path in DOCUMENTS for block in FENCE.findall(path.read_text(encoding="utf-8"))]
@@ -151,6 +154,14 @@ def test_every_test_that_a_document_names_exists(document: Path) -> None:
     named = set(TEST.findall(document.read_text(encoding="utf-8")))
     assert named - functions == set()
     assert document.name != "SECURITY.md" or len(named) > 40
+
+
+def test_the_typescript_package_has_the_services_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    for file in ("package.json", "package-lock.json"):
+        assert json.loads((ROOT / "clients/typescript" / file).read_text())["version"] == version
+    text = "".join(document.read_text("utf-8") for document in DOCUMENTS)
+    assert set(re.findall(r"tasks-api-client-([\d.]+)\.tgz", text)) == {version}
 
 
 def test_the_page_on_operations_lists_the_metrics() -> None:

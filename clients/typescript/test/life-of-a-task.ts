@@ -4,15 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { generateKeyBetween } from "fractional-indexing";
-import createClient from "openapi-fetch";
-import type { components, paths } from "./generated/schema.js";
+import { createTasksClient, type components } from "tasks-api-client";
 
 type Schemas = components["schemas"];
 type Problem = Schemas["Problem"];
 
 const [address = "http://127.0.0.1:8000", token = ""] = process.argv.slice(2);
 
-const client = createClient<paths>({ baseUrl: address, headers: { Authorization: `Bearer ${token}` } });
+const client = createTasksClient({ baseUrl: address, getToken: () => token });
 
 const me = got("the user", 200, await client.GET("/api/me"));
 for (const live of [lifeOnV1, lifeOnApi, lifeOnUser]) await live(me.id);
@@ -250,7 +249,7 @@ async function strangers(user_id: string): Promise<void> {
   const path = { user_id: `not ${user_id}` };
   const theirs = await client.GET("/api/{user_id}/tasks", { params: { path } });
   refused("another user's tasks", 403, "forbidden", theirs);
-  const forger = createClient<paths>({ baseUrl: address, headers: { Authorization: "Bearer wrong" } });
+  const forger = createTasksClient({ baseUrl: address, getToken: () => "wrong" });
   refused("a wrong token on /v1/tasks", 401, "invalid_token", await forger.GET("/v1/tasks"));
   refused("a wrong token on /api/tasks", 401, "invalid_token", await forger.GET("/api/tasks"));
   const mine = { params: { path: { user_id } } };

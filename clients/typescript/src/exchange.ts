@@ -1,0 +1,97 @@
+import { retryAfter, type TasksClient } from "./client.js";
+import { confirmed, gone, newRow, nextStep, put, received, type Step } from "./rows.js";
+import type { TaskStorage } from "./storage.js";
+import type { Problem, Result, Task } from "./types.js";
+
+/** The service refused a request; the message is a sentence to show. */
+export class RefusedError extends Error {
+  constructor(readonly problem: Problem, readonly retryAfter = 0) { super(problem.detail); }
+}
+
+type Access = TaskStorage["access"];
+type Answer<Data> = { data?: Data; error?: unknown; response: Response };
+const BATCH = 100;
+const PAGE = 1000;
+const TIMEOUT = 30_000;
+
+/** Push what waits, and pull. */
+export async function exchange(client: TasksClient, userId: string, access: Access, stop: AbortSignal): Promise<void> {
+  const me = await call((signal) => client.GET("/api/me", { signal }));
+  // Another tab may have signed in somebody else, who must not get these tasks.
+  if (me!.id !== userId) throw new RefusedError(problemOf({ detail: "Somebody else is signed in." }, 403));
+  for (let pulled = false; ; pulled = true) {
+    const steps = await takeSteps();
+    if (pulled && !steps.length) return;
+    const results = steps.length ? await push(steps) : [];
+    // What others wrote, which the pull brings, explains a 404 or 412.
+    await pull();
+    await access(steps.map(({ id }) => id), ({ rows }) => {
+      steps.forEach(({ id, outcome }, index) => {
+        const row = rows.get(id);
+        if (row) put(rows, confirmed(row, outcome, results[index]!));
+      });
+    });
+  }
+
+  /** Store the next operations as sent, so that they are repeated as they are if the response is lost. */
+  async function takeSteps(): Promise<Step[]> {
+    const steps: Step[] = [];
+    await access(null, ({ rows }) => {
+      const waiting = [...rows.values()].filter(nextStep);
+      waiting.sort((a, b) => a.mine!.created_at.localeCompare(b.mine!.created_at));
+      for (const row of waiting.slice(0, BATCH)) {
+        const step = nextStep(row)!;
+        steps.push(step);
+        rows.set(row.id, { ...row, sent: step.outcome });
+      }
+    });
+    return steps;
+  }
+
+  async function push(steps: Step[]): Promise<Result[]> {
+    const body = { operations: steps.map(({ operation }) => operation) };
+    try {
+      return (await call((signal) => client.POST("/api/tasks/batch", { body, signal })))!.results;
+    } catch (error) {
+      if (!(error instanceof RefusedError) || ![400, 413, 422].includes(error.problem.status)) throw error;
+      if (steps.length === 1) return [{ status: error.problem.status, problem: error.problem }];
+      // One operation, a huge one for example, spoils the batch: separate it from the others.
+      const half = Math.ceil(steps.length / 2);
+      return [...(await push(steps.slice(0, half))), ...(await push(steps.slice(half)))];
+    }
+  }
+
+  async function pull(): Promise<void> {
+    const news = new Map<string, { rev: number; task: Task | null }>();
+    let { since } = await access([]);
+    let expired = false;
+    for (let more = true; more; ) {
+      const params = { query: { since, limit: PAGE } };
+      const page = await call((signal) => client.GET("/api/tasks/changes", { params, signal }));
+      for (const task of page?.tasks ?? []) news.set(task.id, { rev: task.rev, task });
+      for (const { id, rev } of page?.deleted ?? []) news.set(id, { rev, task: null });
+      expired ||= !page;
+      ({ rev: since, more } = page ?? { rev: 0, more: true });
+    }
+    await access(expired ? null : [...news.keys()], (copy) => {
+      for (const row of expired ? [...copy.rows.values()] : []) {
+        put(copy.rows, news.get(row.id)?.task ? { ...row, rev: 0 } : gone(row));
+      }
+      for (const [id, { rev, task }] of news) put(copy.rows, received(copy.rows.get(id) ?? newRow(id), rev, task));
+      copy.since = since;
+    });
+  }
+
+  /** The data of a response; undefined if the changes feed does not reach back to `since` (410). */
+  async function call<Data>(send: (signal: AbortSignal) => Promise<Answer<Data>>): Promise<Data | undefined> {
+    const { data, error, response } = await send(AbortSignal.any([stop, AbortSignal.timeout(TIMEOUT)]));
+    if (response.ok || response.status === 410) return data;
+    throw new RefusedError(problemOf(error, response.status), retryAfter(response));
+  }
+}
+
+// A proxy may answer with something other than problem details.
+function problemOf(error: unknown, status: number): Problem {
+  const problem = { status, code: "bad_request", detail: `The service answered with status ${status}.` } as const;
+  return typeof error === "object" ? { ...problem, ...error } : problem;
+}
