@@ -2,10 +2,7 @@ import { deleteDB, openDB, type IDBPDatabase } from "idb";
 import type { Row } from "./rows.js";
 
 /** Rows by their ids, and where the changes feed continues. */
-export interface Copy {
-  rows: Map<string, Row>;
-  since: number;
-}
+export type Copy = { rows: Map<string, Row>; since: number };
 export interface TaskStorage {
   readonly name?: string; // what the tabs that share it know it by
   /** Read the rows with these ids, or all, and let `edit` change them, in one transaction. */

@@ -109,7 +109,6 @@ export class TaskSync {
   sync(): Promise<void> {
     return (this.#running = this.#running.catch(() => {}).then(() => this.#exchange()));
   }
-
   async #exchange(): Promise<void> {
     const { client, userId, storage: { name } } = this.#options;
     const { signal } = this.#stop;
