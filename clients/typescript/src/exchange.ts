@@ -18,7 +18,7 @@ const TIMEOUT = 30_000;
 export async function exchange(client: TasksClient, userId: string, access: Access, stop: AbortSignal): Promise<void> {
   const me = await call((signal) => client.GET("/api/me", { signal }));
   // Another tab may have signed in somebody else, who must not get these tasks.
-  if (me!.id !== userId) throw new RefusedError({ status: 403, code: "forbidden", detail: "Somebody else is signed in." });
+  if (me!.id !== userId) throw new RefusedError({ status: 403, code: "forbidden", detail: "You are not signed in." });
   for (let pulled = false; ; pulled = true) {
     const steps = await takeSteps();
     if (pulled && !steps.length) return;
@@ -26,10 +26,9 @@ export async function exchange(client: TasksClient, userId: string, access: Acce
     // What others wrote, which the pull brings, explains a 404 or 412.
     await pull();
     await access(steps.map(({ id }) => id), ({ rows }) => {
-      steps.forEach(({ id, outcome }, index) => {
-        const row = rows.get(id);
-        if (row) put(rows, confirmed(row, outcome, results[index]!));
-      });
+      for (const [index, { id, outcome }] of steps.entries()) {
+        put(rows, confirmed(rows.get(id) ?? newRow(id), outcome, results[index]!));
+      }
     });
   }
 
@@ -67,6 +66,7 @@ export async function exchange(client: TasksClient, userId: string, access: Acce
       const page = await call((signal) => client.GET("/api/tasks/changes", { params, signal }));
       for (const task of page?.tasks ?? []) news.set(task.id, { rev: task.rev, task });
       for (const { id, rev } of page?.deleted ?? []) news.set(id, { rev, task: null });
+      if (!page && expired) throw new Error("The service refuses to list all tasks.");
       expired ||= !page;
       ({ rev: since, more } = page ?? { rev: 0, more: true });
     }

@@ -44,9 +44,8 @@ export function indexedDBStorage(userId: string): TaskStorage {
       const copy: Copy = { rows: new Map(before), since: (await state.get("since")) ?? 0 };
       edit?.(copy);
       const changed = changedIds(before, copy.rows);
-      for (const id of changed) void (copy.rows.has(id) ? rows.put!(copy.rows.get(id), id) : rows.delete!(id));
-      if (edit) void state.put!(copy.since, "since");
-      await transaction.done;
+      const writes = changed.map((id) => (copy.rows.has(id) ? rows.put!(copy.rows.get(id), id) : rows.delete!(id)));
+      await Promise.all([...writes, edit && state.put!(copy.since, "since"), transaction.done]);
       return { ...copy, changed };
     },
     destroy: () => close().then(() => deleteDB(name)),
