@@ -21,6 +21,14 @@ PACKAGE = ROOT / "clients/typescript"
 PYTHON_CLIENT = ROOT / "clients/generated/tasks-api-client"
 # How long the service is stopped while a program adds tasks.
 OUTAGE = float(os.environ.get("OUTAGE", "3"))
+# What the examples use and do not define.
+AROUND_EXAMPLES = """
+declare const session: { token(options: { forceRefresh: boolean }): Promise<string> };
+declare const sync: import("tasks-api-client").TaskSync;
+declare module "react" {
+  export function useSyncExternalStore<T>(subscribe: (listener: () => void) => () => void, get: () => T): T;
+}
+"""
 
 
 def main() -> None:
@@ -40,7 +48,9 @@ def main() -> None:
             run("npm", "run", "--silent", "test", env=env)
             run("node", "generated/life-of-a-task.js", address, alice)
             python_examples(Path(folder), address, alice)
-        offline(Path(folder, "offline"), settings, token(secret, "bob"))
+        project = install(Path(folder, "project"))
+        compile_examples(project)
+        offline(project, settings, token(secret, "bob"))
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -66,12 +76,26 @@ def python_examples(folder: Path, address: str, token: str) -> None:
         sys.exit("The Python client did not print what it should.")
 
 
-def offline(folder: Path, settings: dict[str, str], token: str) -> None:
-    """Install what `npm pack` made, and stop the service while the program of the package's README runs."""
+def install(folder: Path) -> Path:
+    """A project with the file that `npm pack` made."""
     folder.mkdir()
     (package,) = PACKAGE.glob("*.tgz")
     (folder / "package.json").write_text('{"type": "module"}', "utf-8")
     run("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefer-offline", str(package), cwd=folder)
+    return folder
+
+
+def compile_examples(folder: Path) -> None:
+    """The TypeScript of the package's README, with the types that a project gets."""
+    pages = blocks(PACKAGE / "README.md", "tsx?")
+    (folder / "examples.ts").write_text("\n".join(pages), "utf-8")
+    (folder / "around.d.ts").write_text(AROUND_EXAMPLES, "utf-8")
+    options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom"]
+    run(str(PACKAGE / "node_modules/.bin/tsc"), *options, "examples.ts", "around.d.ts", cwd=folder)
+
+
+def offline(folder: Path, settings: dict[str, str], token: str) -> None:
+    """Stop the service while the program of the package's README runs."""
     (program,) = blocks(PACKAGE / "README.md", "js")
     (folder / "tasks.js").write_text(program, "utf-8")
     log = folder / "log"

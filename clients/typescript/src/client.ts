@@ -3,7 +3,6 @@ import type { paths } from "./schema.js";
 
 export type TasksClient = Client<paths>;
 type Token = string | null | Promise<string | null>;
-
 export interface TasksClientOptions {
   baseUrl: string; // the address of the service, without a path
   getToken: (options: { renew: boolean }) => Token; // `renew`: the service refused the last one; null: signed out
@@ -19,16 +18,16 @@ export function createTasksClient({ baseUrl, getToken, fetch = globalThis.fetch 
   let renewal: Token | undefined; // shared by requests that are refused at the same time
   const renew = () => (renewal ??= Promise.resolve(getToken({ renew: true })).finally(() => (renewal = undefined)));
 
-  async function send(request: Request, token: string | null, { renewed = false, retries = 0 } = {}): Promise<Response> {
+  async function send(request: Request, token: string | null, renewed = false, retries = 0): Promise<Response> {
     const attempt = request.clone();
     if (token) attempt.headers.set("Authorization", `Bearer ${token}`);
     const response = await fetch(attempt);
     const mayRenew = response.status === 401 && !renewed;
     if (!mayRenew && (retries === MAX_RETRIES || !mayRetry(request, response))) return response;
     await response.body?.cancel();
-    if (mayRenew) return send(request, await renew(), { renewed: true, retries });
+    if (mayRenew) return send(request, await renew(), true, retries);
     await sleep(retryAfter(response), request.signal);
-    return send(request, token, { renewed, retries: retries + 1 });
+    return send(request, token, renewed, retries + 1);
   }
   return createClient<paths>({ baseUrl, fetch: async (request) => send(request, await getToken({ renew: false })) });
 }
@@ -45,9 +44,7 @@ function mayRetry({ method }: Request, response: Response): boolean {
   return safe && response.headers.has("Retry-After") && retryAfter(response) <= MAX_WAIT;
 }
 
-function sleep(seconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)));
-  });
-}
+const sleep = (seconds: number, signal: AbortSignal) => new Promise<void>((resolve, reject) => {
+  const timer = setTimeout(resolve, seconds * 1000);
+  signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)));
+});

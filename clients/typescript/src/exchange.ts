@@ -9,7 +9,7 @@ export class RefusedError extends Error {
 }
 
 type Access = TaskStorage["access"];
-type Answer<Data> = { data?: Data; error?: unknown; response: Response };
+type Request<Data> = (signal: AbortSignal) => Promise<{ data?: Data; error?: unknown; response: Response }>;
 const BATCH = 100;
 const PAGE = 1000;
 const TIMEOUT = 30_000;
@@ -18,7 +18,7 @@ const TIMEOUT = 30_000;
 export async function exchange(client: TasksClient, userId: string, access: Access, stop: AbortSignal): Promise<void> {
   const me = await call((signal) => client.GET("/api/me", { signal }));
   // Another tab may have signed in somebody else, who must not get these tasks.
-  if (me!.id !== userId) throw new RefusedError(problemOf({ detail: "Somebody else is signed in." }, 403));
+  if (me!.id !== userId) throw new RefusedError({ status: 403, code: "forbidden", detail: "You are not signed in." });
   for (let pulled = false; ; pulled = true) {
     const steps = await takeSteps();
     if (pulled && !steps.length) return;
@@ -26,10 +26,9 @@ export async function exchange(client: TasksClient, userId: string, access: Acce
     // What others wrote, which the pull brings, explains a 404 or 412.
     await pull();
     await access(steps.map(({ id }) => id), ({ rows }) => {
-      steps.forEach(({ id, outcome }, index) => {
-        const row = rows.get(id);
-        if (row) put(rows, confirmed(row, outcome, results[index]!));
-      });
+      for (const [index, { id, outcome }] of steps.entries()) {
+        put(rows, confirmed(rows.get(id) ?? newRow(id), outcome, results[index]!));
+      }
     });
   }
 
@@ -37,13 +36,10 @@ export async function exchange(client: TasksClient, userId: string, access: Acce
   async function takeSteps(): Promise<Step[]> {
     const steps: Step[] = [];
     await access(null, ({ rows }) => {
-      const waiting = [...rows.values()].filter(nextStep);
-      waiting.sort((a, b) => a.mine!.created_at.localeCompare(b.mine!.created_at));
-      for (const row of waiting.slice(0, BATCH)) {
-        const step = nextStep(row)!;
-        steps.push(step);
-        rows.set(row.id, { ...row, sent: step.outcome });
-      }
+      const waiting = [...rows.values()].flatMap((row) => nextStep(row) ?? []);
+      waiting.sort((a, b) => a.outcome.created_at.localeCompare(b.outcome.created_at));
+      steps.push(...waiting.slice(0, BATCH));
+      for (const { id, outcome } of steps) rows.set(id, { ...rows.get(id)!, sent: outcome });
     });
     return steps;
   }
@@ -70,6 +66,7 @@ export async function exchange(client: TasksClient, userId: string, access: Acce
       const page = await call((signal) => client.GET("/api/tasks/changes", { params, signal }));
       for (const task of page?.tasks ?? []) news.set(task.id, { rev: task.rev, task });
       for (const { id, rev } of page?.deleted ?? []) news.set(id, { rev, task: null });
+      if (!page && expired) throw new Error("The service refuses to list all tasks.");
       expired ||= !page;
       ({ rev: since, more } = page ?? { rev: 0, more: true });
     }
@@ -83,15 +80,12 @@ export async function exchange(client: TasksClient, userId: string, access: Acce
   }
 
   /** The data of a response; undefined if the changes feed does not reach back to `since` (410). */
-  async function call<Data>(send: (signal: AbortSignal) => Promise<Answer<Data>>): Promise<Data | undefined> {
-    const { data, error, response } = await send(AbortSignal.any([stop, AbortSignal.timeout(TIMEOUT)]));
-    if (response.ok || response.status === 410) return data;
-    throw new RefusedError(problemOf(error, response.status), retryAfter(response));
+  async function call<Data>(request: Request<Data>): Promise<Data | undefined> {
+    const { data, error, response } = await request(AbortSignal.any([stop, AbortSignal.timeout(TIMEOUT)]));
+    const { ok, status } = response;
+    if (ok || status === 410) return data;
+    // A proxy may answer with something other than problem details.
+    const problem = { status, code: "bad_request", detail: `The service answered with status ${status}.` } as const;
+    throw new RefusedError({ ...problem, ...(typeof error === "object" && error) }, retryAfter(response));
   }
-}
-
-// A proxy may answer with something other than problem details.
-function problemOf(error: unknown, status: number): Problem {
-  const problem = { status, code: "bad_request", detail: `The service answered with status ${status}.` } as const;
-  return typeof error === "object" ? { ...problem, ...error } : problem;
 }

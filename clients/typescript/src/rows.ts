@@ -34,10 +34,8 @@ export function created(id: string, user_id: string, fields: NewTask): Row {
 }
 
 /** Store a row, unless there is nothing in it. */
-export function put(rows: Map<string, Row>, row: Row): void {
-  if (row.server || row.mine) rows.set(row.id, row);
-  else rows.delete(row.id);
-}
+export const put = (rows: Map<string, Row>, row: Row) =>
+  row.server || row.mine ? rows.set(row.id, row) : rows.delete(row.id);
 
 /** Apply a change by the user. It is a new attempt at what the server refused, but does not end a conflict. */
 export function edited(row: Row, changes: Changes): Row {
@@ -51,7 +49,8 @@ export function nextStep({ id, base, mine, sent, problem }: Row): Step | null {
   const outcome = sent ?? mine;
   if (!outcome || problem) return null;
   const { deleted, ...task } = difference(outcome, base);
-  if (!base) return outcome.deleted ? null : { id, operation: { op: "create", task: { ...task, id } as NewTask }, outcome };
+  if (!base && outcome.deleted) return null;
+  if (!base) return { id, operation: { op: "create", task: { ...task, id } as NewTask }, outcome };
   if (deleted) return { id, operation: { op: "delete", id, rev: base.rev }, outcome: { ...base, deleted } };
   if (deleted === false) return { id, operation: { op: "restore", id }, outcome: { ...base, deleted } };
   return base.deleted || isEmpty(task) ? null : { id, operation: { op: "update", id, rev: base.rev, task }, outcome };
@@ -112,10 +111,8 @@ function settled(row: Row): Row {
 
 /** The changes that lead from `before` to `wanted`. */
 function difference(wanted: Changes, before: LocalTask | null): Changes {
-  const changes = Object.entries(wanted).filter(([name, value]) => {
-    return !READ_ONLY.includes(name) && value !== undefined && !same(value, before?.[name as keyof LocalTask]);
-  });
-  return Object.fromEntries(changes);
+  const fields = Object.entries(wanted).filter(([name, value]) => value !== undefined && !READ_ONLY.includes(name));
+  return Object.fromEntries(fields.filter(([name, value]) => !same(value, before?.[name as keyof LocalTask])));
 }
 
 function withChanges(before: LocalTask, changes: Changes): LocalTask {

@@ -2,10 +2,7 @@ import { deleteDB, openDB, type IDBPDatabase } from "idb";
 import type { Row } from "./rows.js";
 
 /** Rows by their ids, and where the changes feed continues. */
-export interface Copy {
-  rows: Map<string, Row>;
-  since: number;
-}
+export type Copy = { rows: Map<string, Row>; since: number };
 export interface TaskStorage {
   readonly name?: string; // what the tabs that share it know it by
   /** Read the rows with these ids, or all, and let `edit` change them, in one transaction. */
@@ -47,9 +44,8 @@ export function indexedDBStorage(userId: string): TaskStorage {
       const copy: Copy = { rows: new Map(before), since: (await state.get("since")) ?? 0 };
       edit?.(copy);
       const changed = changedIds(before, copy.rows);
-      for (const id of changed) void (copy.rows.has(id) ? rows.put!(copy.rows.get(id), id) : rows.delete!(id));
-      if (edit) void state.put!(copy.since, "since");
-      await transaction.done;
+      const writes = changed.map((id) => (copy.rows.has(id) ? rows.put!(copy.rows.get(id), id) : rows.delete!(id)));
+      await Promise.all([...writes, edit && state.put!(copy.since, "since"), transaction.done]);
       return { ...copy, changed };
     },
     destroy: () => close().then(() => deleteDB(name)),

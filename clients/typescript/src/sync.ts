@@ -94,6 +94,7 @@ export class TaskSync {
     this.#stop.abort(new Error("Synchronising was stopped."));
     this.#wake();
     this.#channel?.close();
+    this.#channel = undefined;
     await this.#running.catch(() => {});
   }
 
@@ -106,9 +107,7 @@ export class TaskSync {
   }
 
   /** Push and pull now, after any push and pull that is under way. */
-  sync(): Promise<void> {
-    return (this.#running = this.#running.catch(() => {}).then(() => this.#exchange()));
-  }
+  sync = () => (this.#running = this.#running.catch(() => {}).then(() => this.#exchange()));
 
   async #exchange(): Promise<void> {
     const { client, userId, storage: { name } } = this.#options;
@@ -132,7 +131,7 @@ export class TaskSync {
       if (!isHidden() || this.status.pending) await this.sync().catch(() => {});
       const { error, pending } = this.status;
       const backoff = Math.min(interval, retryDelay * 2 ** failures) * (0.5 + Math.random() / 2);
-      const asked = error instanceof RefusedError ? error.retryAfter * 1000 : 0;
+      const asked = error instanceof RefusedError ? Math.min(error.retryAfter, 86_400) * 1000 : 0;
       failures = error ? failures + 1 : 0;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, error ? Math.max(backoff, asked) : pending ? 0 : interval);
@@ -164,10 +163,7 @@ export class TaskSync {
     return copy;
   };
 
-  async #load(ids: string[] | null = null): Promise<void> {
-    const { rows } = await this.#options.storage.access(ids);
-    this.#show(rows, ids ?? undefined);
-  }
+  #load = async (ids?: string[]) => this.#show((await this.#options.storage.access(ids ?? null)).rows, ids);
 
   /** Show what another tab has changed; null if it has signed out. */
   async #follow(ids: string[] | null): Promise<void> {

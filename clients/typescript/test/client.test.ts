@@ -46,7 +46,8 @@ test("requests that are refused at the same time share one renewal", async () =>
 
 test("Retry-After is honoured, in seconds and as a date", async () => {
   const date = new Date(Date.now() + 2000).toUTCString();
-  const { client, seen } = clientWith(answer(429, { "Retry-After": "1" }), answer(503, { "Retry-After": date }), answer(200));
+  const refusals = [answer(429, { "Retry-After": "1" }), answer(503, { "Retry-After": date })];
+  const { client, seen } = clientWith(...refusals, answer(200));
   assert.equal((await client.GET("/api/tasks")).response.status, 200);
   assert(seen[1]!.at - seen[0]!.at >= 990);
   assert(seen[2]!.at >= Date.parse(date) - 10);

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { memoryStorage, RefusedError, TaskSync, type LocalTask, type TaskStorage } from "tasks-api-client";
-import { clientOf, newUser, startProxy, until, type Proxy } from "./support.js";
+import { createTasksClient, memoryStorage, RefusedError, TaskSync, type LocalTask, type TaskStorage } from "tasks-api-client";
+import { clientOf, newUser, startProxy, tokenOf, until, type Proxy } from "./support.js";
 
 const proxy = await startProxy();
 
 function copyOf(userId: string, storage?: TaskStorage, baseUrl = proxy.address): TaskSync {
-  return new TaskSync({ client: clientOf(userId, baseUrl), userId, interval: 200, retryDelay: 10, ...(storage && { storage }) });
+  const client = clientOf(userId, baseUrl);
+  return new TaskSync({ client, userId, interval: 200, retryDelay: 10, ...(storage && { storage }) });
 }
 
 async function onServer(user: string): Promise<LocalTask[]> {
@@ -37,10 +38,11 @@ function titlesSent(through: Proxy): string[] {
 
 test("reads and writes work without the service", async () => {
   const copy = copyOf(newUser(), undefined, "http://127.0.0.1:9");
-  const { id } = await copy.create({ title: " milk ", tags: ["a", "a "], priority: null, due_date: "2026-02-05T10:00" });
-  await copy.update(id, { completed: true });
+  const { id } = await copy.create({ title: " milk ", tags: ["a", "a "], priority: null });
+  await copy.update(id, { completed: true, due_date: "2026-02-05T10:00" });
   const [task] = copy.tasks;
-  assert.deepEqual([task?.title, task?.tags, task?.priority, task?.due_date], ["milk", ["a"], "medium", "2026-02-05T10:00:00"]);
+  assert.deepEqual([task?.title, task?.tags, task?.priority], ["milk", ["a"], "medium"]);
+  assert.equal(task?.due_date, "2026-02-05T10:00:00");
   assert(task?.completed_at);
   await assert.rejects(copy.sync());
   assert.deepEqual([copy.status.online, copy.status.pending, copy.status.signedOut], [false, 1, false]);
@@ -231,7 +233,8 @@ for (const choice of ["mine", "theirs"] as const) {
     const other = copyOf(user);
     await other.create({ id, title: "tea" });
     await other.sync();
-    assert.deepEqual(other.conflicts.map(({ mine, theirs, problem }) => [mine?.title, theirs, problem.code]), [["tea", null, "conflict"]]);
+    const [conflict] = other.conflicts;
+    assert.deepEqual([conflict?.mine?.title, conflict?.theirs, conflict?.problem.code], ["tea", null, "conflict"]);
     await other.resolve(id, choice);
     await other.sync();
     // What lay in the trash has other contents: the user has to decide about those too.
@@ -257,7 +260,8 @@ test("what the server refuses waits for the app, and holds nothing else up", asy
   const { id } = await copy.create({ title: "a".repeat(201) });
   await copy.create({ title: "milk" });
   await copy.sync();
-  assert.deepEqual(copy.conflicts.map(({ theirs, problem }) => [theirs, problem.errors?.[0]?.pointer]), [[null, "/title"]]);
+  const [conflict] = copy.conflicts;
+  assert.deepEqual([conflict?.theirs, conflict?.problem.errors?.[0]?.pointer], [null, "/title"]);
   assert.deepEqual((await onServer(user)).map(({ title }) => title), ["milk"]);
   await copy.update(id, { title: "shorter" });
   await copy.sync();
@@ -278,7 +282,8 @@ test("what is refused can be deleted", async () => {
   assert.deepEqual([copy.tasks, copy.conflicts, copy.status.pending], [[], [], 0]);
 });
 
-for (const [kind, poison] of [["no JSON to the server", "\ud800"], ["larger than a batch may be", "a".repeat(2 ** 20)]] as const) {
+const POISONS = [["no JSON to the server", "\ud800"], ["larger than a batch may be", "a".repeat(2 ** 20)]] as const;
+for (const [kind, poison] of POISONS) {
   test(`an operation that is ${kind} does not hold up the others`, async () => {
     const user = newUser();
     const copy = copyOf(user);
@@ -360,6 +365,29 @@ test("starting twice and stopping in between leaves one loop", async () => {
   await new Promise((resolve) => setTimeout(resolve, 700));
   await copy.stop();
   assert(proxy.counts.none - requests <= 10, `${proxy.counts.none - requests} requests in 700 ms`);
+});
+
+test("a started copy waits for as long as the service asks, also when there is more to send", async () => {
+  const user = newUser();
+  const attempts: number[] = [];
+  const busy = () => Response.json({ detail: "busy" }, { status: 503, headers: { "Retry-After": "1" } });
+  const client = createTasksClient({
+    baseUrl: proxy.address,
+    getToken: () => tokenOf(user),
+    fetch: async (request) => {
+      if (request.method === "POST") attempts.push(Date.now());
+      return attempts.length === 1 && request.method === "POST" ? busy() : fetch(request);
+    },
+  });
+  const copy = new TaskSync({ client, userId: user, interval: 50, retryDelay: 10 });
+  await copy.start();
+  await copy.create({ title: "milk" });
+  await until(() => copy.status.error?.message === "busy");
+  await copy.create({ title: "tea" });
+  await until(() => copy.status.pending === 0);
+  await copy.stop();
+  assert(attempts[1]! - attempts[0]! >= 990);
+  assert.deepEqual(await onServer(user), copy.tasks);
 });
 
 test("a token that the service refuses signs out, and what waits is sent after the next start", async () => {
