@@ -56,7 +56,8 @@ def is_ruled_out_by_prose_alone(case: Any) -> bool:
     """
     query = case.query
     body = case.body if isinstance(case.body, dict) else {}
-    dates = [query.get("due_after"), query.get("due_before"), body.get("due_date")]
+    tasks = [body, *(operation.get("task", {}) for operation in body.get("operations", ()))]
+    dates = [query.get("due_after"), query.get("due_before"), *(task.get("due_date") for task in tasks)]
     return (
         "cursor" in query
         or int(query.get("since") or 0) > 0
