@@ -185,6 +185,12 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["server_url"] = server_url(node.config)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, because some tests wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     what = "run each mount on both databases, tables in full on all of them, and what is marked full_matrix"
     parser.addoption("--full-matrix", action="store_true", help=what)
