@@ -87,7 +87,7 @@ OPERATIONS: dict[str, StrictSchema] = {
 class KindSchema(Schema):
     """The member that tells which schema an operation has."""
 
-    op = Choice(dict(zip(OPERATIONS, OPERATIONS, strict=True)), "The kind of operation.", required=True)
+    op = Choice({op: op for op in OPERATIONS}, "The kind of operation.", required=True)
 
 
 class AnyOperation(JsonObject):

@@ -17,3 +17,11 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    """What the browser complains of, and requests to other hosts: none may be left at the end."""
+    found: list[str] = []
+    yield found
+    assert found == []

@@ -122,14 +122,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def complaints() -> Iterator[list[str]]:
-    """What the browser complains of, and requests to other hosts: none may be left at the end."""
-    found: list[str] = []
-    yield found
-    assert found == []
-
-
-@pytest.fixture
 def context(browser: Browser, demo: Demo, complaints: list[str]) -> Iterator[BrowserContext]:
     context = browser.new_context(base_url=demo.origin, viewport={"width": 1280, "height": 800})
     watch(context, demo, complaints)

@@ -33,14 +33,6 @@ def alices_token(secret: str) -> str:
 
 
 @pytest.fixture
-def complaints() -> Iterator[list[str]]:
-    """What the browser complains of, and requests to other hosts: none may be left at the end."""
-    found: list[str] = []
-    yield found
-    assert found == []
-
-
-@pytest.fixture
 def context(browser: Browser, address: str, complaints: list[str]) -> Iterator[BrowserContext]:
     def heed(url: str) -> None:
         if not url.startswith((f"{address}/", "data:")):
